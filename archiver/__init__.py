@@ -1,0 +1,1 @@
+"""Keeps raw actions, scores and closed boards in Postgres."""

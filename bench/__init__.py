@@ -1,0 +1,1 @@
+"""Measures the engine, and the oracle that checks it."""

@@ -1,0 +1,213 @@
+"""Periods: which boards an action at a given time belongs to, when each begins and ends, and how ids read.
+
+Ids: `all_time`, `daily:2026-11-24`, `weekly:2026-W48` (ISO), `monthly:2026-11`. A kind is written `daily` or, with an
+IANA time zone, `daily@Europe/Paris`; without one it is UTC. A day of a zone begins at its local midnight, or where that
+does not exist, at the first moment after the gap.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from contracts.ids import PeriodId
+
+ALL_TIME: Final = PeriodId("all_time")
+KINDS: Final = ("all_time", "daily", "weekly", "monthly")
+PERIODS_DEFAULT: Final = "all_time,daily,weekly"
+FOREVER_MS: Final = 2**62
+_ID = re.compile(r"daily:(\d{4})-(\d\d)-(\d\d)|weekly:(\d{4})-W(\d\d)|monthly:(\d{4})-(\d\d)")
+
+
+class BadPeriod(ValueError):
+    """Not the name of a period; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One board's span of time, [start_ms, end_ms) in unix ms. `all_time` reaches from 0 to FOREVER_MS."""
+
+    id: PeriodId
+    kind: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodSpan:
+    """A stretch of time within which every moment belongs to the same periods."""
+
+    start_ms: int
+    end_ms: int
+    periods: tuple[Period, ...]
+    ids: tuple[PeriodId, ...]
+
+    @property
+    def first_end_ms(self) -> int:
+        """When the first of the periods ends."""
+        return min(period.end_ms for period in self.periods)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    zone: ZoneInfo | None
+
+
+class PeriodCalendar:
+    """The configured kinds of period. Immutable; cheap to ask through `span_at`."""
+
+    def __init__(self, spec: str = PERIODS_DEFAULT) -> None:
+        """`spec`: comma-separated kinds, such as `all_time,daily@Europe/Paris`. Raises BadPeriod."""
+        self._kinds = _parse_kinds(spec)
+
+    @property
+    def spec(self) -> str:
+        """The canonical form of the configuration, equal for calendars that are equal."""
+        return ",".join(f"{k.name}@{k.zone.key}" if k.zone else k.name for k in self._kinds)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The configured kinds, `all_time` first."""
+        return tuple(kind.name for kind in self._kinds)
+
+    def span_at(self, at_ms: int) -> PeriodSpan:
+        """The periods that a moment belongs to, with the stretch around it where that stays true."""
+        periods = tuple(_period_at(kind, at_ms) for kind in self._kinds)
+        return PeriodSpan(
+            start_ms=max(period.start_ms for period in periods),
+            end_ms=min(period.end_ms for period in periods),
+            periods=periods,
+            ids=tuple(period.id for period in periods),
+        )
+
+    def current(self, kind: str, now_ms: int) -> Period:
+        """The period of `kind` that `now_ms` falls in. Raises BadPeriod if the kind is not configured."""
+        return _period_at(self._kind(kind), now_ms)
+
+    def parse(self, period_id: str) -> Period:
+        """The period with this id. Raises BadPeriod if malformed, not in the calendar, or of a kind not configured."""
+        if period_id == ALL_TIME:
+            return _period_at(self._kind("all_time"), 0)
+        match = _ID.fullmatch(period_id)
+        if match is None:
+            raise BadPeriod(
+                f"{period_id!r} is not a period such as all_time, daily:2026-11-24, weekly:2026-W48, monthly:2026-11"
+            )
+        kind = self._kind(period_id.partition(":")[0])
+        try:
+            day = _first_day(match)
+        except ValueError as error:
+            raise BadPeriod(f"{period_id!r} is not in the calendar: {error}") from error
+        return _period_of_day(kind, day)
+
+    def _kind(self, name: str) -> _Kind:
+        for kind in self._kinds:
+            if kind.name == name:
+                return kind
+        raise BadPeriod(f"period kind {name!r} is not configured here; configured: {', '.join(self.kinds)}")
+
+
+class SpanCache:
+    """Remembers the spans asked for last. One owner; not to be shared between tasks."""
+
+    SPANS_MAX: Final = 64
+    """A batch holds few distinct days; backfill of years stays bounded."""
+
+    def __init__(self, calendar: PeriodCalendar) -> None:
+        self._calendar = calendar
+        self._spans: list[PeriodSpan] = []
+
+    def span_at(self, at_ms: int) -> PeriodSpan:
+        """As `PeriodCalendar.span_at`; most recently used first."""
+        for i, span in enumerate(self._spans):
+            if span.start_ms <= at_ms < span.end_ms:
+                if i:
+                    self._spans.insert(0, self._spans.pop(i))
+                return span
+        span = self._calendar.span_at(at_ms)
+        self._spans.insert(0, span)
+        del self._spans[self.SPANS_MAX :]
+        return span
+
+
+def _parse_kinds(spec: str) -> tuple[_Kind, ...]:
+    kinds: list[_Kind] = []
+    for part in spec.split(","):
+        name, at, zone_name = part.strip().partition("@")
+        if name not in KINDS:
+            raise BadPeriod(f"unknown period kind {name!r}; known: {', '.join(KINDS)}")
+        if any(kind.name == name for kind in kinds):
+            raise BadPeriod(f"period kind {name!r} is given twice")
+        if at and name == "all_time":
+            raise BadPeriod("all_time has no time zone")
+        kinds.append(_Kind(name, _zone(zone_name) if at else None))
+    if not any(kind.name == "all_time" for kind in kinds):
+        raise BadPeriod("all_time must be among the periods: every action counts for it")
+    order: Sequence[str] = KINDS
+    return tuple(sorted(kinds, key=lambda kind: order.index(kind.name)))
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return None if name == "UTC" else ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise BadPeriod(f"unknown time zone {name!r}: use an IANA name such as Europe/Paris") from error
+
+
+def _period_at(kind: _Kind, at_ms: int) -> Period:
+    if kind.name == "all_time":
+        return Period(ALL_TIME, kind.name, 0, FOREVER_MS)
+    day = datetime.fromtimestamp(at_ms // 1000, kind.zone or UTC).date()
+    period = _period_of_day(kind, day)
+    if at_ms < period.start_ms:  # a local clock set back across midnight: the date repeats, the period does not
+        return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), -1))
+    return period
+
+
+def _period_of_day(kind: _Kind, day: date) -> Period:
+    first = _floor(kind.name, day)
+    return Period(
+        id=_id(kind.name, first),
+        kind=kind.name,
+        start_ms=_midnight_ms(first, kind.zone),
+        end_ms=_midnight_ms(_shift(kind.name, first, 1), kind.zone),
+    )
+
+
+def _first_day(match: re.Match[str]) -> date:
+    year, month, day, iso_year, iso_week, m_year, m_month = match.groups()
+    if year:
+        return date(int(year), int(month), int(day))
+    if iso_year:
+        return date.fromisocalendar(int(iso_year), int(iso_week), 1)
+    return date(int(m_year), int(m_month), 1)
+
+
+def _floor(kind: str, day: date) -> date:
+    if kind == "weekly":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if kind == "monthly" else day
+
+
+def _shift(kind: str, first: date, count: int) -> date:
+    if kind == "monthly":
+        months = first.year * 12 + first.month - 1 + count
+        return date(months // 12, months % 12 + 1, 1)
+    return first + timedelta(days=count * (7 if kind == "weekly" else 1))
+
+
+def _id(kind: str, first: date) -> PeriodId:
+    if kind == "daily":
+        return PeriodId(f"daily:{first:%Y-%m-%d}")
+    if kind == "weekly":
+        iso = first.isocalendar()
+        return PeriodId(f"weekly:{iso.year:04}-W{iso.week:02}")
+    return PeriodId(f"monthly:{first:%Y-%m}")
+
+
+def _midnight_ms(day: date, zone: ZoneInfo | None) -> int:
+    local = datetime.combine(day, time(), tzinfo=zone or UTC)
+    return round(local.timestamp()) * 1000

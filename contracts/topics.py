@@ -1,0 +1,19 @@
+"""Kafka topics: names and the settings that the engine relies on."""
+
+from typing import Final
+
+ACTIONS: Final = "actions"
+DEAD: Final = "actions.dead"
+PARTITIONS_DEFAULT: Final = 64
+"""Fixed for the life of a deployment: a user's partition is murmur2(user_id) mod P."""
+PARTITIONS_MAX: Final = 4096
+RETENTION_MS_MIN: Final = 7 * 24 * 3600 * 1000
+"""Below a week, a shard lost over a long weekend could not be rebuilt from the log."""
+
+ACTIONS_CONFIG: Final = {
+    "message.timestamp.type": "LogAppendTime",
+    "retention.ms": str(RETENTION_MS_MIN),
+    "unclean.leader.election.enable": "false",
+    "cleanup.policy": "delete",
+    "max.message.bytes": str(1024 * 1024),
+}

@@ -1,0 +1,111 @@
+"""Runs one service: logs, SIGTERM and SIGINT as a request to drain, a deadline for draining, an honest exit code."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import uvloop
+
+from contracts.exit_codes import ExitCode
+from foundation.env import BadSettings
+from foundation.logs import configure_logs, get_log
+from foundation.settings import CommonSettings
+
+OVERTIME_S: Final = 1.0
+"""After the drain deadline, the time that cancelled tasks get to close their connections."""
+
+
+class Refused(Exception):
+    """The service must not start or go on; the message says what is wrong and what to do. Restarting will not help."""
+
+
+class StopSignal:
+    """Set once, when the service shall drain. Tasks wait for it or look at it between two steps."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether draining was asked for."""
+        return self._event.is_set()
+
+    def set(self) -> None:
+        """Ask for draining; may be called twice."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Return when draining is asked for."""
+        await self._event.wait()
+
+    async def sleep(self, seconds: float) -> bool:
+        """Wait so long, or less if draining is asked for; True means drain."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def run_service(name: str, common: CommonSettings, serve: Callable[[StopSignal], Awaitable[None]]) -> int:
+    """Run `serve` until it returns, and return the exit code. It must return soon after its StopSignal is set."""
+    configure_logs(service=name, level=common.log_level, as_json=common.is_production)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_supervise(name, serve, common.drain_s))
+
+
+async def _supervise(name: str, serve: Callable[[StopSignal], Awaitable[None]], drain_s: float) -> int:
+    log = get_log()
+    stop = StopSignal()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, stop)
+    task = asyncio.ensure_future(serve(stop))
+    stopping = asyncio.create_task(stop.wait(), name="stop signal")
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        log.info("draining", deadline_s=drain_s)
+        await asyncio.wait({task}, timeout=drain_s)
+    stopping.cancel()
+    if not task.done():
+        log.error("drain_deadline_passed", service_name=name)
+        task.cancel()
+        await asyncio.wait({task}, timeout=OVERTIME_S)
+        return ExitCode.STALLED
+    return _exit_code(task)
+
+
+def _on_signal(stop: StopSignal) -> None:
+    if stop.is_set:  # asked twice: somebody wants it now
+        os._exit(ExitCode.STALLED)
+    stop.set()
+
+
+def _exit_code(task: "asyncio.Future[None]") -> int:
+    log = get_log()
+    if task.cancelled():
+        return ExitCode.FAILED
+    error = task.exception()
+    if error is None:
+        log.info("stopped")
+        return ExitCode.OK
+    refused = _find(error, Refused) or _find(error, BadSettings)
+    if refused is not None:
+        log.error("refused", reason=str(refused))
+        return ExitCode.REFUSED
+    log.error("failed", exc_info=error)
+    return ExitCode.FAILED
+
+
+def _find(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    if isinstance(error, kind):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            found = _find(inner, kind)
+            if found is not None:
+                return found
+    return None

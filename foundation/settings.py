@@ -1,0 +1,155 @@
+"""The settings that several services share. Each service's own `settings.py` adds its bounds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contracts.counting import CountingRules
+from contracts.ids import ShardId, parse_shard_id
+from contracts.periods import PERIODS_DEFAULT, PeriodCalendar
+from contracts.tokens import AUDIENCE_DEFAULT, DEVELOPMENT_SECRET, ISSUER_DEFAULT, SECRET_BYTES_MIN
+from contracts.topics import ACTIONS, DEAD
+from foundation.env import Env
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a port listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardAddress:
+    """One shard and the URL of its Redis."""
+
+    shard: ShardId
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommonSettings:
+    """What every service needs to know of its deployment."""
+
+    kafka: str
+    actions_topic: str
+    dead_topic: str
+    cache_url: str
+    shards: tuple[ShardAddress, ...]
+    postgres_url: str
+    calendar: PeriodCalendar
+    rules: CountingRules
+    is_production: bool
+    log_level: str
+    admin_listen: Address
+    drain_s: int
+
+    def url_of(self, shard: ShardId) -> str:
+        """The Redis of a shard. Raises KeyError."""
+        return {address.shard: address.url for address in self.shards}[shard]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """How tokens are checked and made."""
+
+    secret: str
+    issuer: str
+    audience: str
+
+
+def read_common(env: Env) -> CommonSettings:
+    """Read the shared settings; faults are kept in `env`."""
+    rules = _read_rules(env)
+    is_production = env.choice(
+        "ENV", "development", ("development", "production"), meaning="production refuses unsafe settings"
+    )
+    return CommonSettings(
+        kafka=env.text("KAFKA", "127.0.0.1:9092", meaning="Kafka bootstrap servers, comma-separated host:port"),
+        actions_topic=env.text("ACTIONS_TOPIC", ACTIONS, meaning="topic of actions"),
+        dead_topic=env.text("DEAD_TOPIC", DEAD, meaning="topic of dead letters"),
+        cache_url=env.text("CACHE_URL", "redis://127.0.0.1:6379/0", meaning="Redis of the global cache"),
+        shards=env.parsed(
+            "SHARDS", "s1=redis://127.0.0.1:6380/0", parse_shards, meaning="shards and their Redis: s1=redis://…,s2=…"
+        ),
+        postgres_url=env.text("POSTGRES_URL", "", meaning="Postgres: postgresql://user@host:port/database"),
+        calendar=env.parsed("PERIODS", PERIODS_DEFAULT, PeriodCalendar, meaning="kinds of boards, kind[@time zone]"),
+        rules=rules,
+        is_production=is_production == "production",
+        log_level=env.choice("LOG", "info", ("debug", "info", "warning", "error"), meaning="least level logged"),
+        admin_listen=env.parsed(
+            "ADMIN_LISTEN", "127.0.0.1:0", parse_address, meaning="internal port: metrics and health, host:port"
+        ),
+        drain_s=env.whole(
+            "DRAIN_S", 8, low=1, high=300, meaning="s after SIGTERM to finish what is in flight; below `up`'s 10 s"
+        ),
+    )
+
+
+def read_tokens(env: Env) -> TokenSettings:
+    """Read the token settings; production refuses the development secret."""
+    secret = env.secret("JWT_SECRET", DEVELOPMENT_SECRET, meaning="HS256 key, at least 32 bytes")
+    env.require(
+        len(secret.encode()) >= SECRET_BYTES_MIN,
+        f"SHARDBOARD_JWT_SECRET has {len(secret.encode())} bytes, HS256 needs ≥ {SECRET_BYTES_MIN}",
+    )
+    is_production = env.read["ENV"].value == "production"
+    env.require(
+        not (is_production and secret == DEVELOPMENT_SECRET),
+        "SHARDBOARD_JWT_SECRET is the development secret; SHARDBOARD_ENV=production needs one of your own",
+    )
+    return TokenSettings(
+        secret=secret,
+        issuer=env.text("JWT_ISSUER", ISSUER_DEFAULT, meaning="`iss` that tokens must have"),
+        audience=env.text("JWT_AUDIENCE", AUDIENCE_DEFAULT, meaning="`aud` that tokens must have"),
+    )
+
+
+def load_common(environ: Mapping[str, str]) -> CommonSettings:
+    """The shared settings alone. Raises BadSettings."""
+    env = Env(environ)
+    settings = read_common(env)
+    env.check()
+    return settings
+
+
+def parse_address(text: str) -> Address:
+    """Read `host:port` or `[ipv6]:port`. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError("must be host:port with a port from 0 to 65535")
+    return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104  ":8080" means every interface, as everywhere
+
+
+def parse_shards(text: str) -> tuple[ShardAddress, ...]:
+    """Read `s1=redis://…,s2=redis://…`. Raises ValueError."""
+    shards: list[ShardAddress] = []
+    for part in text.split(","):
+        name, equals, url = part.strip().partition("=")
+        if not equals or not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(f"has {part!r} where shard=redis://host:port/0 is expected")
+        shard = parse_shard_id(name)
+        if any(known.shard == shard for known in shards):
+            raise ValueError(f"names shard {shard!r} twice")
+        shards.append(ShardAddress(shard, url))
+    return tuple(shards)
+
+
+def _read_rules(env: Env) -> CountingRules:
+    d = CountingRules()
+    day = 86_400_000
+    rules = CountingRules(
+        window_ms=env.whole("WINDOW_MS", d.window_ms, low=1, high=day, meaning="a repeated id is recognised this long"),
+        lateness_ms=env.whole(
+            "LATENESS_MS", d.lateness_ms, low=0, high=day, meaning="a period takes actions after end"
+        ),
+        back_ms=env.whole("BACK_MS", d.back_ms, low=0, high=day, meaning="oldest timestamp accepted, ms"),
+        ahead_ms=env.whole("AHEAD_MS", d.ahead_ms, low=0, high=day, meaning="newest timestamp accepted, ms ahead"),
+        delivery_timeout_ms=env.whole(
+            "DELIVERY_TIMEOUT_MS", d.delivery_timeout_ms, low=100, high=600_000, meaning="longest append by Kafka"
+        ),
+        clock_skew_ms=env.whole("CLOCK_SKEW_MS", d.clock_skew_ms, low=0, high=day, meaning="largest clock difference"),
+    )
+    fault = rules.fault()
+    env.require(fault is None, f"counting: {fault}")
+    return rules

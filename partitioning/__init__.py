@@ -1,0 +1,1 @@
+"""Which shard owns which partition: planning (pure) and the map."""

@@ -1,0 +1,1 @@
+"""Applies the log to the Redis that a shard owns, exactly once, and publishes the shard's local top."""

@@ -1,0 +1,1 @@
+"""Rings: unit, contract, integration, acceptance, tidy."""
