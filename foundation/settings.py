@@ -43,6 +43,7 @@ class CommonSettings:
     log_level: str
     admin_listen: Address
     drain_s: int
+    allow_unsafe_replication: bool = False
 
     def url_of(self, shard: ShardId) -> str:
         """The Redis of a shard. Raises KeyError."""
@@ -82,6 +83,9 @@ def read_common(env: Env) -> CommonSettings:
         ),
         drain_s=env.whole(
             "DRAIN_S", 8, low=1, high=300, meaning="s after SIGTERM to finish what is in flight; below `up`'s 10 s"
+        ),
+        allow_unsafe_replication=env.flag(
+            "ALLOW_UNSAFE_REPLICATION", False, meaning="production accepts replication < 3 and min ISR < 2"
         ),
     )
 
