@@ -127,4 +127,3 @@ def log_tail(log_file: Path, *, lines: int = LOG_TAIL_LINES) -> str:
 def _put_aside(log_file: Path) -> None:
     if log_file.exists() and log_file.stat().st_size > LOG_BYTES_MAX:
         log_file.replace(log_file.with_name(log_file.name + ".1"))
-

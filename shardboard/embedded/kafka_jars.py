@@ -48,8 +48,12 @@ class Jar:
 
 def listed_jars() -> list[Jar]:
     """The committed list, in the order of the class path."""
-    lines = LIST_FILE.read_text().splitlines()
-    return [Jar(*coordinates.split(":"), sha256=sha256) for sha256, coordinates in (line.split() for line in lines)]
+    jars = []
+    for line in LIST_FILE.read_text().splitlines():
+        sha256, coordinates = line.split()
+        group, artifact, version = coordinates.split(":")
+        jars.append(Jar(group, artifact, version, sha256))
+    return jars
 
 
 def cache_dir(jars: Sequence[Jar]) -> Path:
@@ -145,7 +149,7 @@ def _download(jar: Jar, workplace: Path, remote_repos: Mapping[str, str] | None)
     try:
         from jgo.maven import MavenContext, PythonResolver
     except ModuleNotFoundError as error:
-        raise JarsMissing("Kafka's jars are not here yet and jgo is missing: pip install 'shardboard[embedded]'") from error
+        raise JarsMissing("Kafka's jars need jgo to be fetched: pip install 'shardboard[embedded]'") from error
     repos = dict(remote_repos) if remote_repos is not None else None
     context = MavenContext(
         resolver=PythonResolver(), repo_cache=workplace, local_repos=[], remote_repos=repos, timeout=_FETCH_S_MAX

@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
         _checked(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
         if os.getppid() != parent_pid:  # it died before the signal was armed
             return EXIT_NOT_RUN
-        os.execvp(program[0], program)
+        os.execvp(program[0], program)  # noqa: S606
     except OSError as error:
         sys.stderr.write(f"launch: {program[0]}: {error}\n")
     return EXIT_NOT_RUN
