@@ -1,5 +1,5 @@
-"""A gateway that a browser test scripts: the real page files under the real Content-Security-Policy, and boards that the
-test pushes, cuts, silences or holds back. Used by tests/acceptance/page, where each state of the page must be exact."""
+"""A gateway that a browser test scripts: the real page files under the page's Content-Security-Policy, and boards that
+the test pushes, cuts or holds back. Used by tests/acceptance/page, where each state of the page must be exact."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-PERIODS = ("all_time", "daily", "weekly")
+STREAM_WAIT_S = 20
 CONTENT_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 
 Board = dict[str, Any]
@@ -26,7 +26,7 @@ class Answer:
     """What the next demo action is answered with."""
 
     status: int
-    body: Mapping[str, object]
+    body: object
     content_type: str = "application/json"
 
 
@@ -47,8 +47,10 @@ class BoardServer:
         self.demo_answer = Answer(500, {})
         self.demo_actions: list[dict[str, Any]] = []
         self.paths: list[str] = []
-        self.streams_opened = 0
         self.refuses = False
+        self.is_mute = False
+        self.streams_opened = 0
+        self._stream_opened = asyncio.Condition()
         self._streams: set[_Stream] = set()
         self._demo_gate = asyncio.Event()
         self._demo_gate.set()
@@ -98,6 +100,11 @@ class BoardServer:
     def allow(self) -> None:
         self.refuses = False
 
+    async def wait_for_streams(self, count: int) -> None:
+        """Return once this many streams were accepted since the start."""
+        async with asyncio.timeout(STREAM_WAIT_S), self._stream_opened:
+            await self._stream_opened.wait_for(lambda: self.streams_opened >= count)
+
     def hold_demo(self) -> None:
         """Let demo actions wait for release_demo()."""
         self._demo_gate.clear()
@@ -113,7 +120,7 @@ class BoardServer:
         answer: web.StreamResponse = await handler(request)
         return answer
 
-    async def _index(self, request: web.Request) -> web.StreamResponse:
+    async def _index(self, _request: web.Request) -> web.StreamResponse:
         return _file("index.html")
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
@@ -135,9 +142,12 @@ class BoardServer:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         stream = _Stream(period, request)
-        stream.frames.put_nowait(_board_frame(self.boards[period]))
+        if not self.is_mute:
+            stream.frames.put_nowait(_board_frame(self.boards[period]))
         self._streams.add(stream)
-        self.streams_opened += 1
+        async with self._stream_opened:
+            self.streams_opened += 1
+            self._stream_opened.notify_all()
         try:
             while (frame := await stream.frames.get()) is not None:
                 await response.write(frame.encode())
@@ -147,7 +157,7 @@ class BoardServer:
             self._streams.discard(stream)
         return response
 
-    async def _demo(self, request: web.Request) -> web.StreamResponse:
+    async def _demo(self, _request: web.Request) -> web.StreamResponse:
         if self.demo is None:
             return _problem(404, "not-found", "There is no demo here.")
         return web.json_response(self.demo)
