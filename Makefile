@@ -5,9 +5,13 @@ ARGS ?=
 
 UV_VERSION := 0.13.9
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+ifeq ($(VERSION),)
+$(error $(PYTHON) does not run here: choose another with PYTHON=…)
+endif
 VENV := .venv/bin/python$(VERSION)
 BIN := .venv/bin
-PIP := $(VENV) -m pip install --quiet --disable-pip-version-check
+# Compiling every module of every package would double the time to the first board; Python compiles what it imports.
+PIP := $(VENV) -m pip install --quiet --disable-pip-version-check --no-compile
 # The editable install alone: its only dependency at build time is hatchling, which build.txt has brought.
 INSTALL_PROJECT := $(PIP) --no-deps --no-build-isolation --no-index --editable .
 PROJECT_FILES := pyproject.toml requirements/build.txt
@@ -65,5 +69,7 @@ $(VENV):
 
 .venv/.installed-dev: requirements/dev.txt $(PROJECT_FILES) | $(VENV)
 	$(PIP) --require-hashes -r requirements/dev.txt -r requirements/build.txt
+	@# The tests turn warnings into errors; those of the compiler about other people's modules are spent here.
+	@$(VENV) -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	$(INSTALL_PROJECT)
 	@touch $@ .venv/.installed-up
