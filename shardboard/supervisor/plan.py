@@ -1,0 +1,105 @@
+"""What runs in a deployment on one machine, on which ports, and with which environment. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shardboard.data_dir import redis_name
+
+LOOPBACK: Final = "127.0.0.1"
+DRAIN_S: Final = 5
+"""What services get to drain: with their overtime and the servers' own end it stays below the promised 10 s."""
+_SECRET_WORDS: Final = ("SECRET", "TOKEN", "PASSWORD")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the user asked `up` for, defaults and stored values filled in."""
+
+    shards: int
+    partitions: int
+    periods: str
+    host: str
+    port: int
+    actions_file: Path
+    demo: bool
+
+    @property
+    def shard_ids(self) -> tuple[str, ...]:
+        """s1…sN."""
+        return tuple(f"s{number}" for number in range(1, self.shards + 1))
+
+    @property
+    def url(self) -> str:
+        """Where the page is, for somebody on this machine."""
+        host = LOOPBACK if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """One Python process."""
+
+    name: str
+    module: str
+    environment: Mapping[str, str]
+    address: str
+    internal_port: int | None
+    """Where its health is; None for a process without an internal port."""
+
+
+def server_names(shard_ids: Sequence[str]) -> tuple[str, ...]:
+    """The embedded servers; each has a port and a folder of this name."""
+    return ("kafka", "postgres", "cache", *(redis_name(shard) for shard in shard_ids))
+
+
+def internal_port_names(shard_ids: Sequence[str]) -> tuple[str, ...]:
+    """The services that have an internal port."""
+    return ("gateway", "merger", *(f"worker-{shard}" for shard in shard_ids))
+
+
+def common_environment(
+    wanted: Wanted, given: Mapping[str, str], *, ports: Mapping[str, int], postgres_url: str, secret_file: Path
+) -> dict[str, str]:
+    """The SHARDBOARD_ variables of every service: the user's own, without secrets, and those of this deployment."""
+    own = {
+        name: value
+        for name, value in given.items()
+        if name.startswith("SHARDBOARD_") and not (name.endswith(_SECRET_WORDS) or "_TEST_" in name)
+    }
+    return {
+        **own,
+        "SHARDBOARD_KAFKA": f"{LOOPBACK}:{ports['kafka']}",
+        "SHARDBOARD_CACHE_URL": redis_url(ports["cache"]),
+        "SHARDBOARD_SHARDS": ",".join(f"{shard}={redis_url(ports[redis_name(shard)])}" for shard in wanted.shard_ids),
+        "SHARDBOARD_POSTGRES_URL": postgres_url,
+        "SHARDBOARD_PERIODS": wanted.periods,
+        "SHARDBOARD_ACTIONS_FILE": str(wanted.actions_file.absolute()),
+        "SHARDBOARD_JWT_SECRET_FILE": given.get("SHARDBOARD_JWT_SECRET_FILE") or str(secret_file),
+        "SHARDBOARD_DRAIN_S": str(DRAIN_S),
+        "SHARDBOARD_URL": wanted.url,
+    }
+
+
+def service_plans(wanted: Wanted, common: Mapping[str, str], ports: Mapping[str, int]) -> list[ServicePlan]:
+    """The services of a deployment, in the order in which they are shown."""
+
+    def plan(name: str, module: str, *, address: str = "", **more: str) -> ServicePlan:
+        internal = f"{LOOPBACK}:{ports[name]}"
+        own = {f"SHARDBOARD_{key}": value for key, value in more.items()}
+        environment = {**common, "SHARDBOARD_ADMIN_LISTEN": internal, **own}
+        return ServicePlan(name, module, environment, address or internal, ports[name])
+
+    host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    plans = [plan("gateway", "gateway", address=wanted.url, LISTEN=f"{host}:{wanted.port}")]
+    plans += [plan(f"worker-{shard}", "shard_worker", SHARD=shard) for shard in wanted.shard_ids]
+    plans.append(plan("merger", "merger"))
+    if wanted.demo:
+        plans.append(ServicePlan("demo", "shardboard.demo", dict(common), wanted.url, None))
+    return plans
+
+
+def redis_url(port: int) -> str:
+    """A Redis on this machine."""
+    return f"redis://{LOOPBACK}:{port}/0"
