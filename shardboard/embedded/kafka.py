@@ -142,17 +142,25 @@ class KafkaServer(ChildServer):
         return file
 
     async def _answers(self) -> bool:
-        """A broker that accepts connections may still be fenced; it serves clients once it lists itself."""
-        reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
-        try:
-            writer.write(_metadata_request())
-            (size,) = struct.unpack(">i", await reader.readexactly(4))
-            answer = await reader.readexactly(size)
-            _correlation_id, brokers = struct.unpack_from(">ii", answer)
-            return bool(brokers)
-        finally:
-            writer.close()
-            await writer.wait_closed()
+        return await broker_answers(self.address)
+
+
+async def broker_answers(address: str) -> bool:
+    """Ask once. A broker that accepts connections may still be fenced; it serves clients once it lists itself.
+
+    Raises OSError or EOFError where nothing that speaks Kafka's protocol answers.
+    """
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(_metadata_request())
+        (size,) = struct.unpack(">i", await reader.readexactly(4))
+        answer = await reader.readexactly(size)
+        _correlation_id, brokers = struct.unpack_from(">ii", answer)
+        return bool(brokers)
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 def _metadata_request() -> bytes:

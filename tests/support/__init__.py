@@ -1,0 +1,1 @@
+"""What tests of every ring share: real servers, waiting for conditions, sample input."""
