@@ -1,0 +1,62 @@
+"""The rings of tests hold: no test sleeps, none skips by itself, and every module has a test file of its name."""
+
+from typing import Final
+
+import pytest
+
+from tests.tidy.ring_rules import skips, sleeps, untested
+from tests.tidy.sources import assert_none, code_modules, modules, parse
+
+EXCUSED: Final = {
+    "contracts/clock.py": "two lines around the clock",
+    "contracts/ids.py": "types; its rules are tested in test_record.py and test_settings.py",
+    "contracts/tokens.py": "constants",
+    "contracts/topics.py": "constants, compared with a real broker in the tests of kafka_topics.py",
+}
+"""Modules that need no test file of their own, each with its reason."""
+
+
+def test_no_test_sleeps() -> None:
+    assert_none([fault for module in modules() if module.package == "tests" for fault in sleeps(module)])
+
+
+def test_no_test_skips_by_itself() -> None:
+    assert_none([fault for module in modules() if module.package == "tests" for fault in skips(module)])
+
+
+def test_every_module_has_a_test_file() -> None:
+    code = tuple(module.path for module in code_modules() if module.package != "bench")
+    tests = tuple(module.path for module in modules() if module.package == "tests")
+    assert_none(list(untested(code, tests, excused=EXCUSED)))
+
+
+def test_every_excuse_is_still_needed() -> None:
+    assert set(EXCUSED) <= {str(module.path) for module in code_modules()}
+
+
+@pytest.mark.parametrize(
+    "text", ["import time\ntime.sleep(1)", "await asyncio.sleep(0.1)", "sleep(3)", "await page.wait_for_timeout(100)"]
+)
+def test_a_sleeping_test_is_seen(text: str) -> None:
+    assert list(sleeps(parse("tests/unit/test_x.py", f"async def f():\n    {text.splitlines()[-1]}")))
+
+
+def test_yielding_once_is_not_sleeping() -> None:
+    assert list(sleeps(parse("tests/unit/test_x.py", "async def f(): await asyncio.sleep(0)"))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pytest.skip('x')", "@pytest.mark.skipif(True)\ndef f(): ...", "pytest.importorskip('x')", "pytest.mark.xfail"],
+)
+def test_a_skipping_test_is_seen(text: str) -> None:
+    assert list(skips(parse("tests/unit/test_x.py", text)))
+
+
+def test_a_module_without_tests_is_seen() -> None:
+    paths = [
+        parse(path, "").path for path in ("gateway/sse.py", "tests/unit/merger/test_sse.py", "tests/tidy/test_sse.py")
+    ]
+    assert list(untested((paths[0],), tuple(paths[1:]), excused={}))
+    for name in ("tests/unit/gateway/test_sse.py", "tests/integration/test_gateway_sse.py"):
+        assert list(untested((paths[0],), (parse(name, "").path,), excused={})) == []
