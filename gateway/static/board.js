@@ -49,7 +49,6 @@ async function readOnce(wanted) {
     const answer = await fetch(`/leaderboard?${query}`, { signal: reading.signal, cache: "no-store" });
     aheadMs = clockAheadMs(Date.now(), answer.headers.get("date"));
     const text = await answer.text();
-    if (wanted !== period) return;
     if (answer.status === 404) {
       refuse();
       return;
@@ -73,7 +72,7 @@ function accept(ofPeriod, board) {
   const newest = newestBoards.get(ofPeriod);
   if (newest !== undefined && board.version < newest.version) return;
   newestBoards.set(ofPeriod, board);
-  if (ofPeriod !== period || drawTimer !== 0) return;
+  if (drawTimer !== 0) return;
   const waitMs = Math.max(0, drawnAtMs + DRAW_GAP_MS - performance.now());
   if (waitMs === 0) drawNow();
   else drawTimer = setTimeout(drawNow, waitMs);

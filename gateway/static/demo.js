@@ -80,7 +80,7 @@ async function perform(user, action) {
     return {
       isGood: true,
       title: `${formatDelta(receipt.points)} ${user.name || user.user_id}`,
-      text: `${place(receipt)} in ${formatScore(tookMs)} ms`,
+      text: `recorded in ${formatScore(tookMs)}\u00a0ms${place(receipt)}`,
     };
   } catch {
     return { isGood: false, title: "No answer", text: "The gateway did not answer. The action may have been recorded or not." };
@@ -88,8 +88,7 @@ async function perform(user, action) {
 }
 
 function place({ partition, offset }) {
-  if (!Number.isInteger(offset)) return "recorded";
-  return `recorded at partition ${partition}, offset ${formatScore(offset)}`;
+  return Number.isInteger(offset) ? ` at partition ${partition}, offset ${formatScore(offset)}` : "";
 }
 
 /** What a problem document (RFC 9457) says, or the bare status if the answer is none. */
