@@ -34,7 +34,7 @@ INDEX_HOSTS: Final = (
 )
 UNFINISHED: Final = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 MAY_SPELL_THE_WORDS: Final = frozenset({"tests/tidy/style_rules.py", "tests/tidy/test_style.py"})
-PLACES_OUTSIDE: Final = ("/".join(("..", "shared")), "/".join(("", "work", "")))
+PLACES_OUTSIDE: Final = re.compile(r"[.][.]/shared\b|[/]work/")
 MAY_NAME_PLACES: Final = frozenset({".ci/run"})
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -77,7 +77,7 @@ def head_faults(file: TextFile) -> Iterator[str]:
 def words_not_to_say(file: TextFile) -> Iterator[str]:
     """No address of a package index, no place outside the project, nothing left unfinished."""
     for number, line in enumerate(file.text.splitlines(), start=1):
-        if str(file.path) not in MAY_NAME_PLACES and any(place in line for place in PLACES_OUTSIDE):
+        if str(file.path) not in MAY_NAME_PLACES and PLACES_OUTSIDE.search(line):
             yield f"{file.path}:{number}: names a place outside the project"
         if str(file.path) in MAY_SPELL_THE_WORDS:
             continue

@@ -1,5 +1,7 @@
 """Style holds where a machine can judge it: sizes, heads, names of parameters, words."""
 
+from pathlib import PurePosixPath
+
 import pytest
 
 from tests.tidy.sources import ROOT, TextFile, assert_none, code_modules, modules, parse, text_files
@@ -83,8 +85,8 @@ def test_a_long_file_is_seen() -> None:
         "# TODO later",
         "FIXME: wrong",
         "see https://pypi.org/simple",
-        "path = '{}'".format("/".join(("", "work", "main"))),
-        "/".join(("..", "shared", "data")),
+        str(PurePosixPath("/", "work", "main")),
+        str(PurePosixPath("..", "shared", "data")),
     ],
 )
 def test_a_word_that_must_not_be_said_is_seen(line: str) -> None:
