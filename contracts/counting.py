@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from contracts.ids import Id16, LogMs, PeriodId, Window
 from contracts.periods import PeriodSpan
-from contracts.record import ActionRecord, Limits
+from contracts.record import ActionRecord, Limits, Record
 
 DAY_MS: Final = 86_400_000
 
@@ -91,16 +91,20 @@ class CountedBefore(Protocol):
         ...
 
 
-def judge(record: ActionRecord, id16: Id16, *, log_ms: LogMs, before: CountedBefore, rules: CountingRules) -> Outcome:
-    """Whether an action counts, given what counted before it in the same partition."""
+def judge(record: Record, id16: Id16, *, log_ms: LogMs, before: CountedBefore, rules: CountingRules) -> Outcome:
+    """Whether a record counts, given what counted before it in the same partition.
+
+    Controls have ids too: a moderator's retry must not take points twice. Only actions have limits, and only actions
+    that carry limits use them up; `last_received_ms` is that of the last one that counted in log order.
+    """
     window = window_of(log_ms, rules)
     if before.has_seen(id16, window) or before.has_seen(id16, Window(window - 1)):
         return Outcome.REPEAT
     kept = before.kept_until(id16)
     if kept is not None and log_ms <= kept:
         return Outcome.REPEAT
-    if record.limits is not None and _is_capped(record, record.limits, log_ms, before):
-        return Outcome.CAPPED
+    if isinstance(record, ActionRecord) and record.limits is not None:
+        return Outcome.CAPPED if _is_capped(record, record.limits, log_ms, before) else Outcome.COUNTED
     return Outcome.COUNTED
 
 

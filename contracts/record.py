@@ -15,8 +15,11 @@ from contracts.ids import NAME_BYTES_MAX, SCORE_LIMIT, ActionId, UserId, user_id
 VERSION: Final = 1
 RECORD_BYTES_MAX: Final = 64 * 1024
 """An action is about 200 bytes; a profile's metadata is the largest. Above this a record is dead on arrival."""
-_AT_LIMIT_MS: Final = 253_402_300_800_000
-"""Year 10000, where RFC 3339 ends."""
+_AT_LIMIT_MS: Final = 253_370_764_800_000
+"""Year 9999: RFC 3339 and calendars end a year later, so that every period that begins before it also has an end."""
+_COOLDOWN_MS_MAX: Final = 86_400_000
+"""A day: the longest that a reader of the log must remember a user's last action of a kind."""
+_CAP_PER_DAY_MAX: Final = 1_000_000
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -140,13 +143,40 @@ def fault_of(record: Record) -> str | None:
         return f"user_id {user_fault}"
     if not 1 <= len(record.id) <= 128:
         return "id must have 1 to 128 characters"
+    if not 0 <= record.received_at < _AT_LIMIT_MS:
+        return f"received_at {record.received_at} outside the years 1970 to 9998"
     if isinstance(record, ActionRecord):
-        if not POINTS_MIN <= record.points <= POINTS_MAX:
-            return f"points {record.points} outside {POINTS_MIN}…{POINTS_MAX}"
-        if not 0 <= record.at < _AT_LIMIT_MS:
-            return f"at {record.at} outside the years 1970 to 9999"
-        if record.name is not None and len(record.name.encode(errors="surrogatepass")) > NAME_BYTES_MAX:
-            return f"name longer than {NAME_BYTES_MAX} bytes"
-    elif isinstance(record, AdjustRecord | VoidRecord) and not -SCORE_LIMIT < record.points < SCORE_LIMIT:
-        return f"points {record.points} not below 2^53"
+        return _action_fault(record)
+    if isinstance(record, ProfileRecord):
+        return _name_fault(record.name)
+    if isinstance(record, AdjustRecord | VoidRecord):
+        at = record.at if isinstance(record, AdjustRecord) else record.void_at
+        if not -SCORE_LIMIT < record.points < SCORE_LIMIT:
+            return f"points {record.points} not below 2^53"
+        if not 0 <= at < _AT_LIMIT_MS:
+            return f"at {at} outside the years 1970 to 9998"
+        if isinstance(record, VoidRecord) and not 0 <= record.void_offset < SCORE_LIMIT:
+            return f"void_offset {record.void_offset} is no offset"
+    return None
+
+
+def _action_fault(record: ActionRecord) -> str | None:
+    if not POINTS_MIN <= record.points <= POINTS_MAX:
+        return f"points {record.points} outside {POINTS_MIN}…{POINTS_MAX}"
+    if not 0 <= record.at < _AT_LIMIT_MS:
+        return f"at {record.at} outside the years 1970 to 9998"
+    if record.keep_until is not None and not 0 <= record.keep_until < _AT_LIMIT_MS:
+        return f"keep_until {record.keep_until} outside the years 1970 to 9998"
+    if record.limits is not None:
+        cap, cooldown = record.limits.cap_per_day, record.limits.cooldown_ms
+        if cap is not None and not 1 <= cap <= _CAP_PER_DAY_MAX:
+            return f"cap_per_day {cap} outside 1…{_CAP_PER_DAY_MAX}"
+        if cooldown is not None and not 1 <= cooldown <= _COOLDOWN_MS_MAX:
+            return f"cooldown_ms {cooldown} outside 1…{_COOLDOWN_MS_MAX}"
+    return _name_fault(record.name)
+
+
+def _name_fault(name: str | None) -> str | None:
+    if name is not None and len(name.encode(errors="surrogatepass")) > NAME_BYTES_MAX:
+        return f"name longer than {NAME_BYTES_MAX} bytes"
     return None
