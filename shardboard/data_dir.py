@@ -14,7 +14,9 @@ SECRET_BYTES: Final = 48
 """384 bits, above what HS256 can use."""
 _STORED: Final = "deployment.json"
 _FOLDERS: Final = ("kafka", "postgres", "cache", "logs")
-_FILES: Final = (_STORED, "run.json", "jwt-secret", "pgpass", "lock")
+_FILES: Final = (_STORED, "run.json", "jwt-secret", "pgpass")
+_BEFORE: Final = ("lock", "up.log")
+"""What lies here before anything is stored; both are open while --fresh deletes the rest."""
 _SHARD_FOLDER: Final = "redis-"
 
 
@@ -44,7 +46,7 @@ class DataDir:
         self.path = path.absolute()
         self.run_file = self.path / "run.json"
         self.logs = self.path / "logs"
-        self.supervisor_log = self.logs / "supervisor.log"
+        self.up_log = self.path / "up.log"
         self._lock: IO[str] | None = None
 
     def server_dir(self, name: str) -> Path:
@@ -67,7 +69,7 @@ class DataDir:
     def is_foreign(self) -> bool:
         """Whether the path holds something that is not a deployment."""
         if self.path.is_dir():
-            return self.stored() is None and any(entry.name != "lock" for entry in self.path.iterdir())
+            return self.stored() is None and any(entry.name not in _BEFORE for entry in self.path.iterdir())
         return self.path.exists()
 
     def hold(self) -> None:
@@ -101,8 +103,7 @@ class DataDir:
         for folder in self.path.glob(_SHARD_FOLDER + "*"):
             shutil.rmtree(folder)
         for name in _FILES:
-            if name != "lock":  # held: a file of the same name made anew would not be
-                (self.path / name).unlink(missing_ok=True)
+            (self.path / name).unlink(missing_ok=True)
 
     def _private(self, name: str, text: str, *, keep: bool) -> Path:
         path = self.path / name

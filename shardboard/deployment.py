@@ -15,6 +15,7 @@ from shardboard.command_error import CommandError
 from shardboard.data_dir import DATA_DIR_DEFAULT, DataDir, write_whole
 
 NAMES_A_DEPLOYMENT: Final = ("SHARDBOARD_KAFKA", "SHARDBOARD_SHARDS", "SHARDBOARD_CACHE_URL", "SHARDBOARD_URL")
+RunState = Literal["starting", "up", "stopping"]
 
 
 class SupervisorProcess(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     """`run.json`: what runs now. Written whole at every change, gone after an orderly end."""
 
     version: Literal[1] = 1
-    state: Literal["starting", "up", "stopping"]
+    state: RunState
     supervisor: SupervisorProcess
     url: str
     environment: dict[str, str]

@@ -16,6 +16,8 @@ from contracts.exit_codes import ExitCode
 from shardboard.command_error import CommandError
 
 COMMANDS: Final = {
+    "up": "shardboard.cli.up",
+    "down": "shardboard.cli.down",
     "replay": "shardboard.cli.replay",
     "token": "shardboard.cli.token",
     "gateway": "shardboard.cli.gateway",

@@ -73,13 +73,16 @@ class Life:
         return replace(self, state=state)
 
 
-def start_verdict(lives: dict[str, Life], *, may_retry: bool) -> str | None:
-    """While processes start together: None to go on waiting, "" when all serve, else the names of those that will not.
+def start_verdict(lives: dict[str, Life], *, tries: int) -> tuple[str, ...] | None:
+    """While processes start together: None to go on waiting, () when all serve, else the names of those that will not.
 
-    With `may_retry` a process that ended may come up at a later start; one that refused will not.
+    One that refused will not, nor one that ended `tries` times without ever serving.
     """
-    final = (State.REFUSED, State.STOPPED) if may_retry else (State.REFUSED, State.STOPPED, State.WAITING)
-    lost = [name for name, life in lives.items() if life.state in final]
+    lost = tuple(
+        name
+        for name, life in lives.items()
+        if life.state in (State.REFUSED, State.STOPPED) or (life.state is State.WAITING and life.ends_in_a_row >= tries)
+    )
     if lost:
-        return ", ".join(lost)
-    return "" if all(life.state is State.UP for life in lives.values()) else None
+        return lost
+    return () if all(life.state is State.UP for life in lives.values()) else None

@@ -92,7 +92,8 @@ def service_plans(wanted: Wanted, common: Mapping[str, str], ports: Mapping[str,
         return ServicePlan(name, module, environment, address or internal, ports[name])
 
     host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
-    plans = [plan("gateway", "gateway", address=wanted.url, LISTEN=f"{host}:{wanted.port}")]
+    demo = {"DEMO": "1"} if wanted.demo else {}
+    plans = [plan("gateway", "gateway", address=wanted.url, LISTEN=f"{host}:{wanted.port}", **demo)]
     plans += [plan(f"worker-{shard}", "shard_worker", SHARD=shard) for shard in wanted.shard_ids]
     plans.append(plan("merger", "merger"))
     if wanted.demo:
