@@ -18,7 +18,9 @@ ALL_TIME: Final = PeriodId("all_time")
 KINDS: Final = ("all_time", "daily", "weekly", "monthly")
 PERIODS_DEFAULT: Final = "all_time,daily,weekly"
 FOREVER_MS: Final = 2**62
-_ID = re.compile(r"daily:(\d{4})-(\d\d)-(\d\d)|weekly:(\d{4})-W(\d\d)|monthly:(\d{4})-(\d\d)")
+_ID = re.compile(r"daily:(\d{4})-(\d\d)-(\d\d)|weekly:(\d{4})-W(\d\d)|monthly:(\d{4})-(\d\d)", re.ASCII)
+_YEARS: Final = range(1969, 9999)
+"""Unix time's first week and local day begin in 1969; what begins in 9999 would end after the calendar does."""
 
 
 class BadPeriod(ValueError):
@@ -101,6 +103,8 @@ class PeriodCalendar:
             day = _first_day(match)
         except ValueError as error:
             raise BadPeriod(f"{period_id!r} is not in the calendar: {error}") from error
+        if day.year not in _YEARS:
+            raise BadPeriod(f"{period_id!r} is not in the calendar: years reach from {_YEARS[0]} to {_YEARS[-1]}")
         return _period_of_day(kind, day)
 
     def _kind(self, name: str) -> _Kind:
@@ -162,8 +166,11 @@ def _period_at(kind: _Kind, at_ms: int) -> Period:
         return Period(ALL_TIME, kind.name, 0, FOREVER_MS)
     day = datetime.fromtimestamp(at_ms // 1000, kind.zone or UTC).date()
     period = _period_of_day(kind, day)
-    if at_ms < period.start_ms:  # a local clock set back across midnight: the date repeats, the period does not
+    # A clock that jumps across midnight shows a date before its period began or after it ended: periods do not repeat.
+    if at_ms < period.start_ms:
         return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), -1))
+    if at_ms >= period.end_ms:
+        return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), 1))
     return period
 
 

@@ -1,0 +1,56 @@
+"""Codes that scripts and clients rely on: exits of commands, problems of the HTTP interface."""
+
+import json
+
+from contracts import problems
+from contracts.exit_codes import ExitCode
+
+
+def test_exit_codes_are_fixed() -> None:
+    assert {code.name: code.value for code in ExitCode} == {
+        "OK": 0,
+        "DIFFERENT": 1,
+        "USAGE": 2,
+        "REFUSED": 3,
+        "STALLED": 4,
+        "FAILED": 5,
+        "NOTHING_TO_DO": 6,
+        "UNKNOWN": 7,
+    }
+
+
+def test_problem_codes_and_statuses_are_fixed() -> None:
+    assert {kind.code: kind.status for kind in problems.ALL} == {
+        "unauthenticated": 401,
+        "forbidden": 403,
+        "foreign-user": 403,
+        "malformed-body": 422,
+        "invalid-field": 422,
+        "unknown-action": 422,
+        "timestamp-outside-window": 422,
+        "body-too-large": 413,
+        "unsupported-media-type": 415,
+        "method-not-allowed": 405,
+        "not-found": 404,
+        "unknown-period": 404,
+        "rate-limited": 429,
+        "idempotency-conflict": 409,
+        "idempotency-mismatch": 422,
+        "log-unavailable": 503,
+        "overloaded": 503,
+        "board-unavailable": 503,
+    }
+
+
+def test_a_problem_is_a_problem_document() -> None:
+    body = problems.problem_body(
+        problems.INVALID_FIELD, "too long", errors=(problems.FieldError("#/user_id", "at most 128 bytes"),)
+    )
+    assert json.loads(body) == {
+        "type": "urn:shardboard:problem:invalid-field",
+        "title": "A field is not valid",
+        "status": 422,
+        "detail": "too long",
+        "errors": [{"pointer": "#/user_id", "detail": "at most 128 bytes"}],
+    }
+    assert problems.MEDIA_TYPE == "application/problem+json"
