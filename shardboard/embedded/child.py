@@ -113,6 +113,10 @@ def spawn(
     return Child(process)
 
 
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
 def log_tail(log_file: Path, *, lines: int = LOG_TAIL_LINES) -> str:
     """The last lines of a log, for a message to a person; empty when there is none."""
     try:

@@ -1,13 +1,12 @@
 """What every embedded server offers, and the one way they are started and stopped."""
 
 import asyncio
-import os
 import signal
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Protocol
 
-from shardboard.embedded.child import Child, log_tail, spawn
+from shardboard.embedded.child import Child, is_root, log_tail, spawn
 from shardboard.embedded.ports import is_port_free
 
 # A start is slow on a busy machine, or after a crash with a long log to read back.
@@ -126,12 +125,12 @@ class ChildServer(ABC):
         try:
             exit_code = await child.wait()
         finally:
-            child.kill()
+            await child.stop(grace_s=0)
         if exit_code != 0:
             raise self._failed(f"{purpose} ended with exit code {exit_code}. Its log says why")
 
     def _as_nobody(self) -> bool:
-        return self.refuses_root and os.geteuid() == 0
+        return self.refuses_root and is_root()
 
     def _failed(self, reason: str) -> StartFailed:
         tail = log_tail(self.log_file)
