@@ -116,7 +116,7 @@ class BoardServer:
     async def _watch(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.paths.append(request.path)
         if self.refuses and request.path.startswith("/leaderboard"):
-            return _problem(503, "overloaded", "The gateway is going down.")
+            return _problem(503, "overloaded", detail="The gateway is going down.")
         answer: web.StreamResponse = await handler(request)
         return answer
 
@@ -126,19 +126,19 @@ class BoardServer:
     async def _static(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         if not (STATIC_DIR / name).is_file():
-            return _problem(404, "not-found", f"There is no file {name}.")
+            return _problem(404, "not-found", detail=f"There is no file {name}.")
         return _file(name)
 
     async def _read(self, request: web.Request) -> web.StreamResponse:
         board = self.boards.get(request.query.get("period", "daily"))
         if board is None:
-            return _problem(404, "unknown-period", "This deployment does not keep that period.")
+            return _problem(404, "unknown-period", detail="This deployment does not keep that period.")
         return web.json_response(board)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         period = request.query.get("period", "daily")
         if period not in self.boards:
-            return _problem(404, "unknown-period", "This deployment does not keep that period.")
+            return _problem(404, "unknown-period", detail="This deployment does not keep that period.")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         stream = _Stream(period, request)
@@ -159,7 +159,7 @@ class BoardServer:
 
     async def _demo(self, _request: web.Request) -> web.StreamResponse:
         if self.demo is None:
-            return _problem(404, "not-found", "There is no demo here.")
+            return _problem(404, "not-found", detail="There is no demo here.")
         return web.json_response(self.demo)
 
     async def _demo_action(self, request: web.Request) -> web.StreamResponse:
@@ -201,6 +201,6 @@ def _file(name: str) -> web.Response:
     )
 
 
-def _problem(status: int, code: str, detail: str) -> web.Response:
+def _problem(status: int, code: str, *, detail: str) -> web.Response:
     body = {"type": f"urn:shardboard:problem:{code}", "title": code, "status": status, "detail": detail}
     return web.json_response(body, status=status, content_type="application/problem+json")

@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 from tests.support.board_server import BoardServer
+from tests.support.services import missing
 
 BROWSER_ARGS = ["--no-sandbox", "--disable-background-networking"]
 
@@ -77,10 +78,7 @@ Visitor = Callable[..., Awaitable[Visit]]
 async def browser() -> AsyncIterator[Browser]:
     path = os.environ.get("SHARDBOARD_TEST_CHROMIUM") or shutil.which("chromium")
     if path is None:
-        reason = "Chromium is missing: install it or set SHARDBOARD_TEST_CHROMIUM"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("Chromium", "install it (Debian: chromium) or set SHARDBOARD_TEST_CHROMIUM")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS)
         yield browser

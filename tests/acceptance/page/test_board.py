@@ -150,6 +150,27 @@ async def test_version_does_not_go_back_by_leaving_a_period_and_returning(server
     await expect(names(page)).to_have_text([NAMES["ada"]])
 
 
+async def test_burst_of_boards_is_drawn_seldom_and_ends_on_the_newest(server: BoardServer, visit: Visitor) -> None:
+    """500 boards at once, each with another order: the last one stays, drawn at most a few times on the way."""
+    users = list(NAMES)
+    server.boards["daily"] = ranked(1, dict.fromkeys(users, 10))
+    page = (await visit()).page
+    await expect(rows(page)).to_have_count(4)
+    await page.evaluate("""() => {
+      window.draws = 0;
+      new MutationObserver(() => { window.draws += 1; })
+        .observe(document.querySelector("#rows"), { childList: true });
+    }""")
+    for version in range(2, 502):
+        turn = version % 4
+        order = users[turn:] + users[:turn]
+        server.push("daily", ranked(version, {user: 1000 * version - place for place, user in enumerate(order)}))
+    await expect(page.locator("#rows .points").first).to_have_text("501,000")
+    await expect(names(page)).to_have_text([NAMES[user] for user in ("bo", "cy", "dee", "ada")])
+    await page.wait_for_function(ROWS_REST)
+    assert await page.evaluate("window.draws") < 50
+
+
 async def test_empty_board_says_so_and_fills(server: BoardServer, visit: Visitor) -> None:
     server.boards["daily"] = board(1, [], as_of=None)
     page = (await visit()).page
