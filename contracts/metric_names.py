@@ -76,5 +76,14 @@ TOP_MEMBERSHIP_CHANGES: Final = _counter(
 SHARD_SILENCE_SECONDS: Final = _gauge(
     "shardboard_shard_silence_seconds", "Time since a shard's last publication", "shard"
 )
+SHARDS_STALE: Final = _gauge("shardboard_shards_stale", "Shards that the boards list as stale")
+PARTITIONS_HELD: Final = _gauge(
+    "shardboard_partitions_held", "Partitions whose earlier rows are carried until published from there onwards"
+)
+BOARDS_INCOMPLETE: Final = _gauge("shardboard_boards_incomplete", "Boards whose lower rows cannot be vouched for")
+SHARD_TOPS_IGNORED: Final = _counter(
+    "shardboard_shard_tops_ignored_total", "Shard tops not merged: older than the known one, or damaged", "reason"
+)
+CACHE_LOSSES: Final = _counter("shardboard_merger_cache_losses_total", "Times the merger lost the cache or its data")
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, MetricName))
