@@ -1,0 +1,155 @@
+"""The public ASGI application: an exact (method, path) table of raw endpoints in front of FastAPI, which has the rest.
+
+FastAPI's router costs a third to a half of a constant answer, so the hot routes do not pass through it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from contracts.problems import INVALID_FIELD, MEDIA_TYPE, FieldError
+from gateway.field_faults import pointer_to
+from gateway.http_answers import (
+    Endpoint,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    header_of,
+    not_allowed,
+    not_found,
+    send_problem,
+)
+from gateway.openapi_document import describe
+from gateway.problem import Problem
+from gateway.routes_page import SECURITY_HEADERS, StaticFile, page_routes
+
+PREFLIGHT_S: Final = b"600"
+"""How long a browser may remember what is allowed; a change of settings is seen after that."""
+_EXPOSED: Final = b"etag, retry-after"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One raw endpoint."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+
+
+class GatewayApp:
+    """The whole public interface. Stateless itself."""
+
+    def __init__(self, routes: tuple[Route, ...], rest: FastAPI, cors_origins: frozenset[str]) -> None:
+        self._table = {(route.method, route.path): route.endpoint for route in routes}
+        self._rest = rest
+        self._origins = frozenset(origin.encode() for origin in cors_origins)
+        self._methods: dict[str, str] = {}
+        for path in {route.path for route in routes}:
+            own = {route.method for route in routes if route.path == path}
+            self._methods[path] = ", ".join(sorted(own | {"OPTIONS"}))
+        if self._origins:
+            self._answer = self._answer_cross_origin  # type: ignore[method-assign]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Web sockets are closed by FastAPI, which has none."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._table.get((scope["method"], scope["path"]))
+        if endpoint is not None:
+            return await endpoint(scope, receive, send)
+        allowed = self._methods.get(scope["path"])
+        if allowed is None:
+            return await self._rest(scope, receive, send)
+        if scope["method"] == "OPTIONS":
+            await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allowed.encode())]})
+            return await send({"type": "http.response.body", "body": b""})
+        return await send_problem(send, not_allowed(scope["method"], allowed))
+
+    async def _answer_cross_origin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = header_of(scope, b"origin")
+        if origin is None or not self._origins & {origin, b"*"}:
+            return await GatewayApp._answer(self, scope, receive, send)
+        granted = [
+            (b"access-control-allow-origin", b"*" if b"*" in self._origins else origin),
+            (b"access-control-expose-headers", _EXPOSED),
+            (b"vary", b"Origin"),
+        ]
+        wanted = header_of(scope, b"access-control-request-method")
+        if scope["method"] == "OPTIONS" and wanted is not None:
+            granted += [
+                (b"access-control-allow-methods", self._methods.get(scope["path"], "GET, HEAD").encode()),
+                (b"access-control-allow-headers", b"authorization, content-type, if-none-match, last-event-id"),
+                (b"access-control-max-age", PREFLIGHT_S),
+            ]
+
+        async def send_granted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *granted]
+            await send(message)
+
+        return await GatewayApp._answer(self, scope, receive, send_granted)
+
+
+def build_rest(files: dict[str, StaticFile], *, demo: tuple[type, type] | None) -> FastAPI:
+    """FastAPI with what is not hot: the page, and the description of everything."""
+    rest = FastAPI(
+        title="Shardboard",
+        summary="A live leaderboard: actions in, boards out.",
+        version=version("shardboard"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    rest.include_router(page_routes(files))
+    document: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not document:
+            document.update(describe(FastAPI.openapi(rest), demo=demo))
+        return document
+
+    rest.openapi = openapi  # type: ignore[method-assign]
+
+    @rest.api_route("/openapi.json", methods=["GET", "HEAD"], include_in_schema=False)
+    async def description() -> Any:
+        return rest.openapi()
+
+    rest.add_exception_handler(HTTPException, _on_http_exception)
+    rest.add_exception_handler(RequestValidationError, _on_invalid_request)
+    return rest
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers: Mapping[str, str] = error.headers or {}
+    if error.status_code == 405:
+        return _problem(not_allowed(request.method, headers.get("Allow", headers.get("allow", "GET, HEAD"))))
+    return _problem(not_found(request.url.path))
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = tuple(FieldError(pointer_to(*map(str, each["loc"][1:])), str(each["msg"])) for each in error.errors())
+    return _problem(Problem(INVALID_FIELD, "The request is not valid.", errors=errors))
+
+
+def _problem(problem: Problem) -> Response:
+    headers = {name.decode(): value.decode() for name, value in problem.headers}
+    return Response(
+        problem.body(),
+        status_code=problem.kind.status,
+        media_type=MEDIA_TYPE,
+        headers={**SECURITY_HEADERS, "Cache-Control": "no-store", **headers},
+    )

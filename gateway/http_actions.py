@@ -1,0 +1,145 @@
+"""POST /actions as raw ASGI: token, media type, bounded body, judgement, log, receipt. The hot path of the gateway."""
+
+from typing import Final
+from uuid import uuid4
+
+from contracts.clock import now_ms
+from contracts.ids import UserId
+from contracts.metric_names import ACTIONS_REFUSED
+from contracts.problems import LOG_UNAVAILABLE, OVERLOADED, UNSUPPORTED_MEDIA_TYPE
+from foundation.metrics import Metrics
+from gateway.http_answers import (
+    JSON_TYPE,
+    Disconnected,
+    Receive,
+    Scope,
+    Send,
+    body_too_large,
+    read_body,
+    send_answer,
+    send_problem,
+)
+from gateway.http_tokens import TokenChecker
+from gateway.kafka_log import Acknowledged, ActionLog, Lost, Refusal
+from gateway.problem import Problem
+from gateway.settings import BODY_BYTES_MAX
+from gateway.submission import Submission, SubmissionRules, judge, parse_body
+from gateway.token_rules import Caller
+
+RETRY_AFTER: Final = (b"retry-after", b"1")
+"""A second: the pending actions of one process are worked off in about that time."""
+
+
+class ActionDesk:
+    """Takes the body of an action by a known caller, and answers. Shared by POST /actions and the demo."""
+
+    def __init__(self, log: ActionLog, rules: SubmissionRules, metrics: Metrics) -> None:
+        self._log = log
+        self._rules = rules
+        self._refused = metrics.counter(ACTIONS_REFUSED)
+
+    async def take(self, send: Send, caller: Caller, body: bytes, at_ms: int) -> None:
+        """Judge, write, answer: 201 only when the log acknowledged."""
+        parsed = parse_body(body)
+        if isinstance(parsed, Problem):
+            return await self.refuse(send, parsed)
+        judged = judge(parsed, caller, now_ms=at_ms, rules=self._rules, new_id=uuid4)
+        if isinstance(judged, Problem):
+            return await self.refuse(send, judged)
+        return await self.write(send, judged)
+
+    async def write(self, send: Send, action: Submission) -> None:
+        """Write a judged action, and answer."""
+        place = self._log.append(action.user_id, action.record)
+        if isinstance(place, Refusal):
+            return await self.refuse(send, _not_taken(place, action))
+        outcome = await place.batch.outcome
+        if isinstance(outcome, Lost):
+            return await self.refuse(send, _lost(outcome, action))
+        return await send_answer(send, 201, (JSON_TYPE,), _receipt(action, place.partition, outcome, place.nth))
+
+    async def refuse(self, send: Send, problem: Problem) -> None:
+        """Answer with a problem, and count it."""
+        self._refused.labels(problem.kind.code).inc()
+        await send_problem(send, problem)
+
+
+class ActionsEndpoint:
+    """POST /actions."""
+
+    def __init__(self, desk: ActionDesk, tokens: TokenChecker) -> None:
+        self._desk = desk
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        authorization = media_type = length = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"content-type":
+                media_type = value
+            elif name == b"content-length":
+                length = value
+        at_ms = now_ms()
+        caller = self._tokens.check(authorization, at_ms)
+        if isinstance(caller, Problem):
+            return await self._desk.refuse(send, caller)
+        try:
+            body = await read_json_body(media_type, length, receive)
+        except Disconnected:
+            return None
+        if isinstance(body, Problem):
+            return await self._desk.refuse(send, body)
+        return await self._desk.take(send, caller, body, at_ms)
+
+
+async def read_json_body(media_type: bytes | None, length: bytes | None, receive: Receive) -> bytes | Problem:
+    """The body of a request that says it is JSON and small enough, or the problem."""
+    if media_type != b"application/json" and not _is_json(media_type):
+        return Problem(
+            UNSUPPORTED_MEDIA_TYPE,
+            "Content-Type must be application/json.",
+            headers=((b"accept", b"application/json"),),
+        )
+    if length is not None and int(length) > BODY_BYTES_MAX:
+        return body_too_large()
+    return await read_body(receive)
+
+
+def _is_json(media_type: bytes | None) -> bool:
+    """Parameters such as charset=utf-8 are allowed and change nothing: JSON is UTF-8 (RFC 8259)."""
+    return media_type is not None and media_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+def _receipt(action: Submission, partition: int, outcome: Acknowledged, nth: int) -> bytes:
+    base = outcome.base_offset
+    offset = b"null" if base is None else b"%d" % (base + nth)
+    return b'{"action_id":"%b","points":%d,"partition":%d,"offset":%b}' % (
+        action.action_id.encode(), action.points, partition, offset,
+    )  # fmt: skip
+
+
+def _not_taken(refusal: Refusal, action: Submission) -> Problem:
+    if refusal is Refusal.OVERLOADED:
+        return Problem(
+            OVERLOADED,
+            "Too many actions are waiting for the log; this one was not recorded.",
+            members={"action_id": action.action_id},
+            headers=(RETRY_AFTER,),
+        )
+    return _lost(Lost.NOT_SENT, action)
+
+
+def _lost(outcome: Lost, action: Submission) -> Problem:
+    said = {
+        Lost.UNANSWERED: "The log did not acknowledge the action in time, so its outcome is unknown: it may have been "
+        "recorded. Retry with this action_id; it counts once.",
+        Lost.NOT_SENT: "The log is unavailable, the action was not recorded. Retry with this action_id.",
+    }
+    return Problem(LOG_UNAVAILABLE, said[outcome], members={"action_id": action.action_id}, headers=(RETRY_AFTER,))
+
+
+def demo_caller(user_id: UserId, name: str, at_ms: int) -> Caller:
+    """A demo user, who needs no token."""
+    return Caller(subject=user_id, name=name, may_write_any=False, may_backfill=False, expires_ms=at_ms)

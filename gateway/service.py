@@ -1,0 +1,166 @@
+"""The gateway's life: builds its parts, serves until told to drain, and drains in an order that loses no answer."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import uvicorn
+
+from contracts.catalogue import BadCatalogue, CatalogueEntry, parse_catalogue
+from foundation.http_internal import InternalPort, Readiness
+from foundation.logs import get_log
+from foundation.metrics import Metrics
+from foundation.service import Refused, StopSignal
+from foundation.settings import Address
+from gateway.app import GatewayApp, Route, build_rest
+from gateway.board_shelf import BoardShelf
+from gateway.http_actions import ActionDesk, ActionsEndpoint
+from gateway.http_boards import BoardEndpoint, BoardReader
+from gateway.http_demo import DemoActions, DemoAnswer, DemoBody, DemoList
+from gateway.http_stream import StreamHub
+from gateway.http_tokens import TokenChecker
+from gateway.kafka_log import ActionLog
+from gateway.redis_boards import CacheFollower
+from gateway.routes_page import read_files
+from gateway.settings import BOARDS_MAX, CONNECTIONS_WAITING_MAX, FLUSH_RESERVE_S, STALE_AFTER_S, Settings
+from gateway.submission import SubmissionRules
+
+KEEP_ALIVE_S: Final = 75
+"""Longer than the 60 s for which balancers keep idle connections, so that they never send into a closing one."""
+
+
+class Gateway:
+    """One gateway. `serve` may be called once."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the catalogue and the page's files. Raises Refused when the catalogue cannot be used."""
+        self._settings = settings
+        metrics = Metrics()
+        common = settings.common
+        catalogue = read_catalogue(settings)
+        self._log = ActionLog(settings, metrics)
+        self._shelf = BoardShelf(stale_after_s=STALE_AFTER_S, boards_max=BOARDS_MAX)
+        reader = BoardReader(self._shelf, common.calendar)
+        self._hub = StreamHub(self._shelf, reader, metrics, clients_max=settings.sse_clients_max)
+        self._follower = CacheFollower(common.cache_url, self._shelf, self._hub.boards_changed)
+        desk = ActionDesk(self._log, SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms), metrics)
+        tokens = TokenChecker(settings.tokens, metrics, cache_max=settings.token_cache_max)
+        board = BoardEndpoint(reader, metrics)
+        routes = [
+            Route("POST", "/actions", ActionsEndpoint(desk, tokens)),
+            *(Route(method, "/leaderboard", board) for method in ("GET", "HEAD")),
+            *(Route(method, "/leaderboard/stream", self._hub) for method in ("GET", "HEAD")),
+        ]
+        if settings.is_demo:
+            offered = DemoList(catalogue)
+            routes += [Route(method, "/demo", offered) for method in ("GET", "HEAD")]
+            routes += [Route("POST", "/demo/actions", DemoActions(desk))]
+        rest = build_rest(read_files(), demo=(DemoBody, DemoAnswer) if settings.is_demo else None)
+        self._app = GatewayApp(tuple(routes), rest, settings.cors_origins)
+        self._internal = InternalPort(metrics.registry, self._readiness)
+        self.port = 0
+        """The bound public port, once serving."""
+
+    async def serve(self, stop: StopSignal) -> None:
+        """Serve until `stop`, then drain. Raises Refused when a port is taken or Kafka's topic breaks a guarantee.
+
+        Draining: 1. say farewell to the streams, 2. accept nothing more and answer what is pending, with Kafka still at
+        hand, 3. end the log and the rest. Stopped after any of them, what was answered 201 is in the log.
+        """
+        common = self._settings.common
+        listener = bind(self._settings.listen)
+        self.port = listener.getsockname()[1]
+        server = _Server(self._server_config())
+        try:
+            await self._internal.start(common.admin_listen)
+        except OSError as error:
+            listener.close()
+            raise Refused(f"SHARDBOARD_ADMIN_LISTEN = {common.admin_listen}: {error.strerror or error}") from error
+        get_log().info(
+            "listening",
+            address=f"{self._settings.listen.host}:{self.port}",
+            internal=f"{common.admin_listen.host}:{self._internal.port}",
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                background = [
+                    tasks.create_task(self._log.run(), name="action log"),
+                    tasks.create_task(self._follower.run(), name="board reader"),
+                    tasks.create_task(self._hub.run(), name="stream hub"),
+                ]
+                serving = tasks.create_task(server.serve(sockets=[listener]), name="http server")
+                stopping = tasks.create_task(stop.wait(), name="stop signal")
+                await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                self._hub.drain()
+                server.should_exit = True
+                await serving
+                for task in (*background, stopping):
+                    task.cancel()
+        finally:
+            await self._internal.close()
+
+    @property
+    def internal_port(self) -> int:
+        """The bound internal port, once serving."""
+        return self._internal.port
+
+    def _readiness(self) -> Readiness:
+        has_boards = self._follower.is_connected or self._shelf.is_loaded
+        detail: dict[str, object] = {
+            "log": "ready" if self._log.is_ready else "away",
+            "cache": "ready" if self._follower.is_connected else "away",
+            "pending_actions": self._log.pending,
+        }
+        return Readiness(self._log.is_ready and has_boards, detail)
+
+    def _server_config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            self._app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=CONNECTIONS_WAITING_MAX,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, int(self._settings.common.drain_s - FLUSH_RESERVE_S)),
+        )
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to foundation.service."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def bind(listen: Address) -> socket.socket:
+    """A socket that is bound, not yet listening. Raises Refused that names the option."""
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((listen.host, listen.port))
+    except OSError as error:
+        listener.close()
+        raise Refused(
+            f"SHARDBOARD_LISTEN = {listen.host}:{listen.port} cannot be bound: {error.strerror or error}"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def read_catalogue(settings: Settings) -> Mapping[str, CatalogueEntry]:
+    """The action catalogue. Raises Refused."""
+    path = settings.actions_file
+    try:
+        return parse_catalogue(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BadCatalogue) as error:
+        raise Refused(f"SHARDBOARD_ACTIONS_FILE = {str(path)!r} cannot be used: {error}") from error
