@@ -42,7 +42,7 @@ def untested(
 ) -> Iterator[str]:
     """Modules without a test file of their name. `gateway/sse.py` wants test_sse.py in a folder of the gateway's tests,
     or test_gateway_sse.py anywhere."""
-    named = {(test.stem, part) for test in tests if test.parts[1] in RINGS for part in (*test.parts[2:-1], "")}
+    named = {(test.stem, folder) for test in tests if test.parts[1] in RINGS for folder in (*_folders(test), "")}
     for path in code:
         if path.name in ("__init__.py", "__main__.py") or str(path) in excused:
             continue
@@ -50,6 +50,11 @@ def untested(
         wanted |= {(f"test_{folder}_{path.stem}", "") for folder in path.parts[:-1]}
         if not wanted & named:
             yield f"{path}:1: no test file of its name (test_{path.stem}.py in a folder {path.parts[0]}/ of a ring)"
+
+
+def _folders(test: PurePosixPath) -> tuple[str, ...]:
+    """What a test file is about: its folders inside the ring; the ring `contract` is about `contracts`."""
+    return ("contracts",) if test.parts[1] == "contract" else test.parts[2:-1]
 
 
 def _is_sleep(called: ast.expr) -> bool:

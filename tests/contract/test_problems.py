@@ -1,22 +1,8 @@
-"""Codes that scripts and clients rely on: exits of commands, problems of the HTTP interface."""
+"""The problems of the HTTP interface: codes and statuses that clients rely on, and their documents."""
 
 import json
 
 from contracts import problems
-from contracts.exit_codes import ExitCode
-
-
-def test_exit_codes_are_fixed() -> None:
-    assert {code.name: code.value for code in ExitCode} == {
-        "OK": 0,
-        "DIFFERENT": 1,
-        "USAGE": 2,
-        "REFUSED": 3,
-        "STALLED": 4,
-        "FAILED": 5,
-        "NOTHING_TO_DO": 6,
-        "UNKNOWN": 7,
-    }
 
 
 def test_problem_codes_and_statuses_are_fixed() -> None:
