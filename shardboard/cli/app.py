@@ -18,8 +18,11 @@ from shardboard.command_error import CommandError
 COMMANDS: Final = {
     "up": "shardboard.cli.up",
     "down": "shardboard.cli.down",
+    "status": "shardboard.cli.status",
+    "scores": "shardboard.cli.scores",
     "replay": "shardboard.cli.replay",
     "token": "shardboard.cli.token",
+    "demo": "shardboard.cli.demo",
     "gateway": "shardboard.cli.gateway",
     "worker": "shardboard.cli.worker",
     "merger": "shardboard.cli.merger",
