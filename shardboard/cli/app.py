@@ -23,13 +23,15 @@ COMMANDS: Final = {
     "replay": "shardboard.cli.replay",
     "token": "shardboard.cli.token",
     "demo": "shardboard.cli.demo",
-    "gateway": "shardboard.cli.gateway",
-    "worker": "shardboard.cli.worker",
-    "merger": "shardboard.cli.merger",
+    "gateway": "shardboard.cli.services:gateway",
+    "worker": "shardboard.cli.services:worker",
+    "merger": "shardboard.cli.services:merger",
     "topics": "shardboard.cli.topics",
+    "config": "shardboard.cli.config",
     "version": "shardboard.cli.version",
 }
-"""What is typed → the module; it has `app`, a typer.Typer with one command, or with several for a group."""
+"""What is typed → the module; its `app`, or what stands after the colon, is a typer.Typer with one command, or with
+several for a group."""
 
 
 class _LazyGroup(TyperGroup):
@@ -41,7 +43,8 @@ class _LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = get_command(import_module(COMMANDS[cmd_name]).app)
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command = get_command(getattr(import_module(module), attribute or "app"))
         command.name = cmd_name
         return command
 
