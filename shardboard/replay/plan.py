@@ -177,11 +177,12 @@ def read_problem(answer: Answer) -> tuple[str, str]:
     bare = f"http-{answer.status}"
     try:
         problem: Any = msgspec.json.decode(answer.body)
-        code = str(problem["type"]).rpartition(":")[2] or bare
+        kind = str(problem["type"])
+        code = kind.rpartition(":")[2] if kind.startswith("urn:") else bare
         parts = [str(problem.get("detail") or problem.get("title") or "")]
         if code == INVALID_FIELD.code:
             parts += [f"{error['pointer']} {error['detail']}" for error in problem.get("errors", ())]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError, AttributeError):
-        text = answer.body.decode(errors="replace").strip()
-        return bare, text[:_DETAIL_CHARACTERS_MAX] or f"status {answer.status} without a problem document"
-    return code, "; ".join(part for part in parts if part)[:_DETAIL_CHARACTERS_MAX]
+        code, parts = bare, [answer.body.decode(errors="replace").strip()]
+    detail = "; ".join(part for part in parts if part)
+    return code, detail[:_DETAIL_CHARACTERS_MAX] or f"status {answer.status} without a problem document"
