@@ -86,7 +86,7 @@ class Shards:
                 found[Partition(number)] = progress
         return found
 
-    async def scores(self, shard: ShardId, partition: Partition, period: PeriodId) -> AsyncIterator[list[ScoreRow]]:
+    async def scores(self, shard: ShardId, partition: Partition, *, period: PeriodId) -> AsyncIterator[list[ScoreRow]]:
         """A partition's users on one board, chunk by chunk. Raises ShardUnreachable.
 
         ZSCAN tells every user who is there throughout, but may tell one twice while the ZSET is rehashed: those are
@@ -102,12 +102,12 @@ class Shards:
             rows = {user: score for user, score in pairs if user not in told}
             told.update(rows)
             if rows:
-                yield await self._with_times(shard, partition, period, rows)
+                yield await self._with_times(shard, partition, period=period, rows=rows)
             if not cursor:
                 return
 
     async def _with_times(
-        self, shard: ShardId, partition: Partition, period: PeriodId, rows: Mapping[bytes, float]
+        self, shard: ShardId, partition: Partition, *, period: PeriodId, rows: Mapping[bytes, float]
     ) -> list[ScoreRow]:
         key = redis_keys.scored_at(partition, period)
         times = await self._ask(shard, lambda redis: redis.hmget(key, list(rows)))

@@ -53,12 +53,12 @@ def scores(
     except BadPeriod as error:
         raise CommandError(ExitCode.USAGE, f"--period: {error}") from error
     try:
-        asyncio.run(_print(common, PeriodId(wanted.id), shard, output))
+        asyncio.run(_print(common, PeriodId(wanted.id), only=shard, output=output))
     except ShardUnreachable as error:
         raise CommandError(ExitCode.UNKNOWN, str(error)) from error
 
 
-async def _print(common: "CommonSettings", period: "PeriodId", shard: str | None, output: RowOutput) -> None:
+async def _print(common: "CommonSettings", period: "PeriodId", *, only: str | None, output: RowOutput) -> None:
     import msgspec
 
     encoder = msgspec.json.Encoder()
@@ -66,7 +66,7 @@ async def _print(common: "CommonSettings", period: "PeriodId", shard: str | None
     if output is RowOutput.JSON:
         write(b'{"period":%b,"scores":[' % encoder.encode(period))
         between = b"\n"
-        async for rows in _rows(common, period, shard):
+        async for rows in _rows(common, period, only=only):
             for row in rows:
                 write(between + encoder.encode(row))
                 between = b",\n"
@@ -74,14 +74,14 @@ async def _print(common: "CommonSettings", period: "PeriodId", shard: str | None
         return
     if output is RowOutput.TABLE:
         write(f"{'score':>16}  {'partition':>9}  {'scored at':<24}  user\n".encode())
-    async for rows in _rows(common, period, shard):
+    async for rows in _rows(common, period, only=only):
         if output is RowOutput.NDJSON:
             write(b"".join(encoder.encode(row) + b"\n" for row in rows))
         else:
             write("".join(_line(row) for row in rows).encode())
 
 
-async def _rows(common: "CommonSettings", period: "PeriodId", only: str | None) -> AsyncIterator[list["ScoreRow"]]:
+async def _rows(common: "CommonSettings", period: "PeriodId", *, only: str | None) -> AsyncIterator[list["ScoreRow"]]:
     from contracts.exit_codes import ExitCode
     from shardboard.command_error import CommandError
     from shardboard.shard_reads import Shards, find_owners
@@ -93,7 +93,7 @@ async def _rows(common: "CommonSettings", period: "PeriodId", only: str | None) 
         owners = await find_owners(shards, partitions)
         for partition, owned in sorted(owners.items()):
             if only in (None, owned.shard):
-                async for rows in shards.scores(owned.shard, partition, period):
+                async for rows in shards.scores(owned.shard, partition, period=period):
                     yield rows
     ownerless = [str(number) for number in range(partitions) if number not in owners]
     if ownerless:

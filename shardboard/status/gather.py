@@ -45,11 +45,11 @@ async def gather_status(deployment: Deployment, common: CommonSettings) -> Statu
     problems: list[str] = []
     processes, ends, board = await asyncio.gather(
         _processes(deployment),
-        _or_problem(_end_offsets(common), f"Kafka at {common.kafka}", problems),
-        _or_problem(_board(common), f"the cache at {common.cache_url}", problems),
+        _or_problem(_end_offsets(common), f"Kafka at {common.kafka}", problems=problems),
+        _or_problem(_board(common), f"the cache at {common.cache_url}", problems=problems),
     )
-    owners = await _or_problem(_owners(common, ends), "the shards", problems)
-    shards = () if owners is None else _shards(common, owners, ends or {})
+    owners = await _or_problem(_owners(common, ends), "the shards", problems=problems)
+    shards = () if owners is None else _shards(common, owners, ends=ends or {})
     if owners is not None and ends is not None and len(owners) < len(ends):
         lost = [str(partition) for partition in ends if partition not in owners]
         problems.append(f"no shard owns partitions {', '.join(lost)}")
@@ -110,7 +110,7 @@ async def _owners(common: CommonSettings, ends: dict[Partition, int] | None) -> 
 
 
 def _shards(
-    common: CommonSettings, owners: dict[Partition, Owned], ends: dict[Partition, int]
+    common: CommonSettings, owners: dict[Partition, Owned], *, ends: dict[Partition, int]
 ) -> tuple[ShardStatus, ...]:
     by_shard: dict[str, list[PartitionStatus]] = defaultdict(list)
     for partition, owned in sorted(owners.items()):
@@ -146,7 +146,7 @@ async def _board(common: CommonSettings) -> BoardStatus | None:
     )
 
 
-async def _or_problem(answer: Awaitable[_T], what: str, problems: list[str]) -> _T | None:
+async def _or_problem(answer: Awaitable[_T], what: str, *, problems: list[str]) -> _T | None:
     try:
         async with asyncio.timeout(ANSWER_S_MAX):
             return await answer

@@ -82,7 +82,7 @@ def run_here(options: Options) -> None:
         demo=options.demo,
     )
     # 5.
-    asyncio.run(_run(folder, wanted, stored, began_s=began_s))
+    asyncio.run(_run(folder, wanted, stored=stored, began_s=began_s))
 
 
 def run_detached(options: Options) -> None:
@@ -106,10 +106,10 @@ def run_detached(options: Options) -> None:
         )
     with folder.up_log.open(encoding="utf-8", errors="replace") as shown:
         shown.seek(log_start)
-        _follow(process, folder, shown)
+        _follow(process, folder, shown=shown)
 
 
-def _follow(process: "subprocess.Popen[bytes]", folder: DataDir, shown: IO[str]) -> None:
+def _follow(process: "subprocess.Popen[bytes]", folder: DataDir, *, shown: IO[str]) -> None:
     try:
         while process.poll() is None:
             run = read_run(folder.run_file)
@@ -132,7 +132,7 @@ def _copy(shown: IO[str]) -> None:
     sys.stdout.flush()
 
 
-async def _run(folder: DataDir, wanted: Wanted, stored: Stored, *, began_s: float) -> None:
+async def _run(folder: DataDir, wanted: Wanted, *, stored: Stored, began_s: float) -> None:
     screen = make_screen()
     stop = StopSignal()
     _on_signals(stop, folder)
@@ -141,9 +141,9 @@ async def _run(folder: DataDir, wanted: Wanted, stored: Stored, *, began_s: floa
         folder.store(Stored(partitions=stored.partitions, shards=stored.shards, periods=stored.periods, ports=ports))
 
     def on_ready(environ: Mapping[str, str]) -> None:
-        screen.say(ready_text(folder, wanted, environ, took_s=monotonic_s() - began_s))
+        screen.say(ready_text(folder, wanted, environ=environ, took_s=monotonic_s() - began_s))
 
-    await Up(folder, wanted, ports, screen=screen, environ=os.environ).run(stop, on_ready=on_ready)
+    await Up(folder, wanted, ports=ports, screen=screen, environ=os.environ).run(stop, on_ready=on_ready)
 
 
 def _on_signals(stop: StopSignal, folder: DataDir) -> None:

@@ -1,6 +1,5 @@
 """What is checked before `up` starts anything: facts in, faults out. Pure; `facts` collects, `run` refuses."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -121,8 +120,3 @@ def _value_faults(asked: Asked) -> list[str]:
 def _port_fault(port: int, holder: PortHolder | None) -> str:
     who = f"by process {holder.pid} ({holder.command})" if holder else "by another program"
     return f"port {port} is taken {who}: choose another one, such as --port {port + 1 if port < 65535 else 8080}"
-
-
-def names_lost(wanted: Sequence[str], ports: dict[str, int], free: Sequence[str]) -> list[str]:
-    """The names that need a new port: those without one, and those whose stored port is taken."""
-    return [name for name in wanted if name not in ports or name not in free]

@@ -82,7 +82,7 @@ def common_environment(
     }
 
 
-def service_plans(wanted: Wanted, common: Mapping[str, str], ports: Mapping[str, int]) -> list[ServicePlan]:
+def service_plans(wanted: Wanted, common: Mapping[str, str], *, ports: Mapping[str, int]) -> list[ServicePlan]:
     """The services of a deployment, in the order in which they are shown."""
 
     def plan(name: str, module: str, *, address: str = "", **more: str) -> ServicePlan:

@@ -18,7 +18,7 @@ TOKEN_TTL_S: Final = 24 * 3600
 """Somebody who tries it returns the same day."""
 
 
-def ready_text(folder: DataDir, wanted: Wanted, environ: Mapping[str, str], *, took_s: float) -> str:
+def ready_text(folder: DataDir, wanted: Wanted, *, environ: Mapping[str, str], took_s: float) -> str:
     """A few lines for a person. `environ` is what the services were started with."""
     action = next(iter(parse_catalogue(wanted.actions_file.read_text(encoding="utf-8"))))
     body = json.dumps({"user_id": "ada", "action": action})

@@ -37,7 +37,7 @@ class Up:
     """One run of one deployment. The data folder is held and checked, the ports are chosen."""
 
     def __init__(
-        self, folder: DataDir, wanted: Wanted, ports: Mapping[str, int], *, screen: Screen, environ: Mapping[str, str]
+        self, folder: DataDir, wanted: Wanted, *, ports: Mapping[str, int], screen: Screen, environ: Mapping[str, str]
     ) -> None:
         self._folder = folder
         self._wanted = wanted
@@ -165,7 +165,7 @@ class Up:
                 cwd=self._folder.path,
                 environ=self._environ,
             )
-            for plan in service_plans(self._wanted, self._environment, self._ports)
+            for plan in service_plans(self._wanted, self._environment, ports=self._ports)
         ]
 
     def _common_environment(self, servers: Sequence[EmbeddedServer]) -> dict[str, str]:

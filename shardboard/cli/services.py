@@ -1,0 +1,46 @@
+"""`shardboard gateway|worker|merger`: one service in the foreground."""
+
+import typer
+
+gateway = typer.Typer()
+worker = typer.Typer()
+merger = typer.Typer()
+
+
+@gateway.command("gateway")
+def run_gateway() -> None:
+    """Run the gateway: POST /actions, the boards and the page.
+
+    It reads its settings from the environment (`shardboard config show`) and ends in an orderly way on SIGTERM.
+
+    Example:  SHARDBOARD_LISTEN=:8080 SHARDBOARD_KAFKA=kafka-1:9092 shardboard gateway
+    """
+    from gateway.__main__ import main
+
+    raise typer.Exit(main())
+
+
+@worker.command("worker")
+def run_worker() -> None:
+    """Run one shard's worker: counts its partitions' actions in its Redis.
+
+    It reads its settings from the environment (`shardboard config show`) and ends in an orderly way on SIGTERM.
+
+    Example:  SHARDBOARD_SHARD=s1 SHARDBOARD_SHARDS=s1=redis://redis-1:6379/0 shardboard worker
+    """
+    from shard_worker.__main__ import main
+
+    raise typer.Exit(main())
+
+
+@merger.command("merger")
+def run_merger() -> None:
+    """Run the merger: combines the shards' tops into the boards.
+
+    It reads its settings from the environment (`shardboard config show`) and ends in an orderly way on SIGTERM.
+
+    Example:  SHARDBOARD_CACHE_URL=redis://cache:6379/0 shardboard merger
+    """
+    from merger.__main__ import main
+
+    raise typer.Exit(main())
