@@ -4,8 +4,10 @@ import fcntl
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -47,7 +49,6 @@ class DataDir:
         self.run_file = self.path / "run.json"
         self.logs = self.path / "logs"
         self.up_log = self.path / "up.log"
-        self._lock: IO[str] | None = None
 
     def server_dir(self, name: str) -> Path:
         """Where an embedded server keeps its data and its log."""
@@ -72,21 +73,21 @@ class DataDir:
             return self.stored() is None and any(entry.name not in _BEFORE for entry in self.path.iterdir())
         return self.path.exists()
 
-    def hold(self) -> None:
-        """Keep every other `up` away until this process ends, however it ends. Raises HeldByAnother."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other `up` away, until the block or this process ends, however it ends. Raises HeldByAnother."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (self.path / "lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip()
-            lock.close()
-            raise HeldByAnother(int(holder) if holder.isdigit() else None) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        self._lock = lock
+        with (self.path / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().strip()
+                raise HeldByAnother(int(holder) if holder.isdigit() else None) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
 
     def jwt_secret_file(self) -> Path:
         """The deployment's own random key, made at first use, readable by its owner alone."""

@@ -16,6 +16,7 @@ import typer
 from contracts.clock import monotonic_s
 from contracts.exit_codes import ExitCode
 from contracts.periods import PERIODS_DEFAULT, PeriodCalendar
+from contracts.topics import PARTITIONS_DEFAULT
 from foundation.service import StopSignal
 from shardboard.command_error import CommandError
 from shardboard.data_dir import DataDir, HeldByAnother, Stored
@@ -55,13 +56,21 @@ def run_here(options: Options) -> None:
     folder = DataDir(options.data_dir)
     # 1.
     _refuse_foreign(folder)
-    _hold(folder)
+    try:
+        with folder.held():
+            _run_held(options, folder, began_s=began_s)
+    except HeldByAnother as error:
+        raise CommandError(ExitCode.REFUSED, checks.held_fault(folder.path, error.pid)) from error
+    except PermissionError as error:
+        raise CommandError(ExitCode.REFUSED, f"{folder.path} cannot be used: {error}") from error
+
+
+def _run_held(options: Options, folder: DataDir, *, began_s: float) -> None:
     # 2.
     actions_file = facts.catalogue_file(options.actions)
     found = facts.collect(folder, host=options.host, port=options.port, actions_file=actions_file)
-    asked = checks.Asked(
-        options.shards, options.partitions, os.environ.get("SHARDBOARD_PERIODS") or None, options.fresh
-    )
+    periods = os.environ.get("SHARDBOARD_PERIODS") or None
+    asked = checks.Asked(shards=options.shards, partitions=options.partitions, periods=periods, fresh=options.fresh)
     faults = [*checks.data_dir_faults(found, asked), *checks.machine_faults(found)]
     if faults:
         raise CommandError(ExitCode.REFUSED, "\n".join(faults))
@@ -169,15 +178,6 @@ def _refuse_foreign(folder: DataDir) -> None:
         )
 
 
-def _hold(folder: DataDir) -> None:
-    try:
-        folder.hold()
-    except HeldByAnother as error:
-        raise CommandError(ExitCode.REFUSED, checks.held_fault(folder.path, error.pid)) from error
-    except OSError as error:
-        raise CommandError(ExitCode.REFUSED, f"{folder.path} cannot be used: {error}") from error
-
-
 def _confirm_fresh(options: Options, folder: DataDir) -> None:
     if not options.yes and sys.stdin.isatty():
         typer.confirm(f"Delete the deployment in {folder.path} with all its scores?", abort=True)
@@ -187,7 +187,7 @@ def _stored(made: Stored | None, asked: checks.Asked) -> Stored:
     if made is not None:
         return made
     return Stored(
-        partitions=asked.partitions or checks.PARTITIONS_DEFAULT,
+        partitions=asked.partitions or PARTITIONS_DEFAULT,
         shards=asked.shards or checks.SHARDS_DEFAULT,
         periods=PeriodCalendar(asked.periods or PERIODS_DEFAULT).spec,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.periods import BadPeriod, PeriodCalendar
+from contracts.topics import PARTITIONS_DEFAULT, PARTITIONS_MAX
 from shardboard.data_dir import Stored
 
 PYTHON_MIN: Final = (3, 11)
@@ -12,7 +13,6 @@ DISK_FREE_MIN: Final = 1024**3
 """1 GiB: Postgres' write-ahead log may take 0.5, its cluster and Kafka's first segments the rest."""
 SHARDS_MAX: Final = 64
 """Each is a Redis and a Python process on one machine: 64 are some 4 GB."""
-PARTITIONS_DEFAULT: Final = 64
 SHARDS_DEFAULT: Final = 3
 
 
@@ -74,10 +74,10 @@ def data_dir_faults(facts: Facts, asked: Asked) -> list[str]:
     where = facts.data_dir
     if facts.is_foreign:
         return [f"{where} holds files that are no deployment of Shardboard: choose another --data-dir"]
-    faults = _value_faults(asked)
-    if facts.stored is None or asked.fresh or faults:
+    made = None if asked.fresh else facts.stored
+    faults = _value_faults(asked, made)
+    if made is None or faults:
         return faults
-    made = facts.stored
     if asked.partitions not in (None, made.partitions):
         faults.append(
             f"--partitions {asked.partitions}: {where} was made with {made.partitions}, and a user's partition depends "
@@ -102,13 +102,15 @@ def held_fault(data_dir: Path, pid: int | None) -> str:
     return f"{who} already runs the deployment in {data_dir}: `shardboard down --data-dir {data_dir}` ends it"
 
 
-def _value_faults(asked: Asked) -> list[str]:
+def _value_faults(asked: Asked, made: Stored | None) -> list[str]:
     faults = []
-    partitions, shards = asked.partitions, asked.shards
-    if shards is not None and not 1 <= shards <= SHARDS_MAX:
+    shards = asked.shards if asked.shards is not None else made.shards if made else SHARDS_DEFAULT
+    partitions = asked.partitions if asked.partitions is not None else made.partitions if made else PARTITIONS_DEFAULT
+    if not 1 <= shards <= SHARDS_MAX:
         faults.append(f"--shards {shards} must be from 1 to {SHARDS_MAX}")
-    if partitions is not None and shards is not None and partitions < shards:
-        faults.append(f"--partitions {partitions} must be at least --shards {shards}: a shard needs a partition")
+    elif not shards <= partitions <= PARTITIONS_MAX:
+        least = f"{shards} (each of --shards {shards} needs one)"
+        faults.append(f"--partitions {partitions} must be from {least} to {PARTITIONS_MAX}")
     if asked.periods is not None:
         try:
             PeriodCalendar(asked.periods)
