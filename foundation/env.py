@@ -114,10 +114,12 @@ class Env:
     def _secret_file(self, name: str, path: str) -> str:
         try:
             with Path(path).open(encoding="utf-8") as file:
-                return file.read(SECRET_FILE_BYTES_MAX).strip()
+                secret = file.read(SECRET_FILE_BYTES_MAX).strip()
         except (OSError, UnicodeDecodeError) as error:
             self.faults.append(f"{PREFIX}{name}_FILE = {path!r} cannot be read: {error}")
             return ""
+        self.require(bool(secret), f"{PREFIX}{name}_FILE = {path!r} is empty; it must hold the secret")
+        return secret
 
     def _fault(self, name: str, raw: str, rule: str, default: _T) -> _T:
         self.faults.append(f"{PREFIX}{name} = {raw!r} {rule}")

@@ -73,7 +73,9 @@ async def _supervise(name: str, serve: Callable[[StopSignal], Awaitable[None]], 
     if not task.done():
         log.error("drain_deadline_passed", service_name=name)
         task.cancel()
-        await asyncio.wait({task}, timeout=OVERTIME_S)
+        _, ignoring = await asyncio.wait({task}, timeout=OVERTIME_S)
+        if ignoring:  # the event loop would wait for it for ever before it closes
+            os._exit(ExitCode.STALLED)
         return ExitCode.STALLED
     return _exit_code(task)
 

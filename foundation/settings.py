@@ -120,7 +120,7 @@ def load_common(environ: Mapping[str, str]) -> CommonSettings:
 def parse_address(text: str) -> Address:
     """Read `host:port` or `[ipv6]:port`. Raises ValueError."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError("must be host:port with a port from 0 to 65535")
     return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104  ":8080" means every interface, as everywhere
 
