@@ -1,10 +1,11 @@
 """No server outlives the process that started it, however that ends, and Ctrl-C in a terminal does not reach it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,16 @@ def parent_of(kind: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], 
     """A supervisor of its own process, and the process id of the server that it has started."""
     argv = [sys.executable, "-m", "tests.integration.embedded.parent", kind, str(folder)]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
+        server = None
         try:
             assert parent.stdout is not None
-            yield parent, int(parent.stdout.readline())
+            server = int(parent.stdout.readline())
+            yield parent, server
         finally:
             parent.kill()
+            for survivor in processes_of_session(server) if server else ():
+                with suppress(ProcessLookupError):
+                    os.kill(survivor, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("kind", KINDS)
