@@ -88,14 +88,12 @@ def _parse_period(text: str, calendar: PeriodCalendar) -> Period | Problem | Non
         return calendar.parse(text)
     except BadPeriod as error:
         return _invalid("period", str(error))
-    except OverflowError:  # it ends after the year 9999
-        return unknown_period(text)
 
 
 def _is_well_formed(text: str) -> bool:
     try:
         PeriodCalendar(",".join(KINDS)).parse(text)
-    except (BadPeriod, OverflowError):
+    except BadPeriod:
         return False
     return True
 

@@ -60,6 +60,7 @@ class Gateway:
         rest = build_rest(read_files(), demo=(DemoBody, DemoAnswer) if settings.is_demo else None)
         self._app = GatewayApp(tuple(routes), rest, settings.cors_origins)
         self._internal = InternalPort(metrics.registry, self._readiness)
+        self._server: _Server | None = None
         self.port = 0
         """The bound public port, once serving."""
 
@@ -72,7 +73,7 @@ class Gateway:
         common = self._settings.common
         listener = bind(self._settings.listen)
         self.port = listener.getsockname()[1]
-        server = _Server(self._server_config())
+        server = self._server = _Server(self._server_config())
         try:
             await self._internal.start(common.admin_listen)
         except OSError as error:
@@ -100,6 +101,11 @@ class Gateway:
                     task.cancel()
         finally:
             await self._internal.close()
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether requests are accepted."""
+        return self._server is not None and self._server.started and not self._server.should_exit
 
     @property
     def internal_port(self) -> int:

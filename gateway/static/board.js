@@ -20,7 +20,7 @@ const CONNECTION_TEXTS = { connecting: "Connecting", live: "Live", reconnecting:
 const byId = (id) => document.getElementById(id);
 const rows = new BoardRows(byId("rows"), byId("row-template"));
 const announcer = new LeadAnnouncer(byId("lead-spoken"));
-const stream = new BoardStream({ onBoard: accept, onState: setConnection });
+const stream = new BoardStream({ onBoard: accept, onBeat: refresh, onState: setConnection });
 
 /** The newest board seen of each period: a version never goes back, not even by switching away and returning. */
 const newestBoards = new Map();
@@ -29,11 +29,13 @@ let connection = "connecting";
 let aheadMs = 0;
 let reading = new AbortController();
 let drawTimer = 0;
+let drawnPeriod;
 let drawnAtMs = -Infinity;
 
 function choose(chosen) {
   period = chosen;
   byId("json-link").href = `/leaderboard?period=${encodeURIComponent(period)}`;
+  drawnPeriod = undefined;
   rows.clear();
   announcer.reset();
   drawNow();
@@ -70,12 +72,24 @@ function refuse() {
 /** Take a board unless a newer one is shown. The same version counts: its stale marks may have changed. */
 function accept(ofPeriod, board) {
   const newest = newestBoards.get(ofPeriod);
-  if (newest !== undefined && board.version < newest.version) return;
+  if (newest !== undefined && isOlder(board, newest)) return;
   newestBoards.set(ofPeriod, board);
   if (drawTimer !== 0) return;
   const waitMs = Math.max(0, drawnAtMs + DRAW_GAP_MS - performance.now());
   if (waitMs === 0) drawNow();
   else drawTimer = setTimeout(drawNow, waitMs);
+}
+
+/** Within one day or week the version decides; a later one always wins, its first and empty board has version 0. */
+function isOlder(board, newest) {
+  return board.period === newest.period ? board.version < newest.version : board.period < newest.period;
+}
+
+/** A heartbeat says how far the log was read while nothing that can be seen changed: the board is as young as that. */
+function refresh(ofPeriod, { period: id, version, as_of }) {
+  const newest = newestBoards.get(ofPeriod);
+  if (newest === undefined || newest.period !== id || version < newest.version) return;
+  newestBoards.set(ofPeriod, { ...newest, version, as_of });
 }
 
 function drawNow() {
@@ -84,6 +98,12 @@ function drawNow() {
   drawnAtMs = performance.now();
   const board = newestBoards.get(period);
   const entries = board?.entries.slice(0, ROWS_MAX) ?? [];
+  if (board?.period !== drawnPeriod) {
+    // Another board, or midnight has passed: what it shows is no change of what was shown before.
+    rows.clear();
+    announcer.reset();
+    drawnPeriod = board?.period;
+  }
   rows.show(entries);
   announcer.see(entries);
   if (board === undefined) setBlank("Waiting for the board", "It appears here as soon as the gateway answers.");

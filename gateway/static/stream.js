@@ -1,5 +1,5 @@
 /**
- * The connection to /leaderboard/stream. Says what came (onBoard) and how the connection is (onState: connecting, live,
+ * The connection to /leaderboard/stream. Says what came (onBoard, onBeat) and how the connection is (onState: connecting, live,
  * reconnecting). EventSource alone retries in step with every other page and never notices a line that went silent, so
  * each loss is handled here: close, wait a jittered and growing while, open anew; the server sends its state first.
  */
@@ -13,6 +13,7 @@ const FIRST_EVENT_MAX_MS = 8_000;
 
 export class BoardStream {
   #onBoard;
+  #onBeat;
   #onState;
   #period = null;
   #source = null;
@@ -20,8 +21,9 @@ export class BoardStream {
   #retryTimer = 0;
   #watchdog = 0;
 
-  constructor({ onBoard, onState }) {
+  constructor({ onBoard, onBeat, onState }) {
     this.#onBoard = onBoard;
+    this.#onBeat = onBeat;
     this.#onState = onState;
   }
 
@@ -54,7 +56,12 @@ export class BoardStream {
       const board = parseBoard(event.data);
       if (board !== null) this.#onBoard(period, board);
     });
-    source.addEventListener("heartbeat", () => this.#source === source && this.#heard());
+    source.addEventListener("heartbeat", (event) => {
+      if (this.#source !== source) return;
+      this.#heard();
+      const beat = parseObject(event.data);
+      if (Number.isFinite(beat?.version)) this.#onBeat(period, beat);
+    });
     source.addEventListener("error", () => this.#source === source && this.#lost());
     this.#watchdog = setTimeout(() => this.#lost(), FIRST_EVENT_MAX_MS);
   }
@@ -85,9 +92,13 @@ export class BoardStream {
 
 /** The board in this text, or null: a page must survive a server that is newer than itself. */
 export function parseBoard(text) {
+  const board = parseObject(text);
+  return Number.isFinite(board?.version) && Array.isArray(board.entries) ? board : null;
+}
+
+function parseObject(text) {
   try {
-    const board = JSON.parse(text);
-    return Number.isFinite(board?.version) && Array.isArray(board.entries) ? board : null;
+    return JSON.parse(text);
   } catch {
     return null;
   }

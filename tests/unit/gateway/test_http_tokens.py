@@ -1,0 +1,101 @@
+"""Tokens are verified as they say, remembered, and forgotten at their expiry."""
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from contracts.problems import UNAUTHENTICATED
+from foundation.metrics import Metrics
+from foundation.settings import TokenSettings
+from gateway.http_tokens import TokenChecker
+from gateway.problem import Problem
+from gateway.token_rules import Caller
+
+SECRET = "a-secret-of-the-unit-tests-0123456789"
+NOW_MS = int(time.time() * 1000)
+CLAIMS: dict[str, Any] = {"iss": "shardboard", "aud": "shardboard", "sub": "alice", "exp": NOW_MS // 1000 + 600}
+
+
+def checker(metrics: Metrics | None = None) -> TokenChecker:
+    return TokenChecker(TokenSettings(SECRET, "shardboard", "shardboard"), metrics or Metrics(), cache_max=10)
+
+
+def header(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> bytes:
+    merged = {name: value for name, value in {**CLAIMS, **claims}.items() if value is not None}
+    return b"Bearer " + jwt.encode(merged, secret, algorithm).encode()
+
+
+def refusal(sent: bytes | None) -> Problem:
+    answer = checker().check(sent, NOW_MS)
+    assert isinstance(answer, Problem)
+    assert answer.kind is UNAUTHENTICATED
+    return answer
+
+
+def test_a_good_token_is_a_caller_and_the_second_time_it_is_remembered() -> None:
+    metrics = Metrics()
+    check = checker(metrics)
+    first = check.check(header(name="Alice"), NOW_MS)
+    assert first == Caller("alice", "Alice", may_write_any=False, may_backfill=False, expires_ms=CLAIMS["exp"] * 1000)  # type: ignore[arg-type]
+    assert check.check(header(name="Alice"), NOW_MS) is first
+    value = metrics.registry.get_sample_value
+    assert value("shardboard_token_cache_total", {"result": "hit"}) == 1
+    assert value("shardboard_token_cache_total", {"result": "miss"}) == 1
+
+
+def test_the_scheme_is_read_in_any_case() -> None:
+    assert isinstance(checker().check(header().replace(b"Bearer", b"bEARER"), NOW_MS), Caller)
+
+
+def test_a_remembered_token_still_expires() -> None:
+    check = checker()
+    soon = header(exp=int(time.time()) + 600)
+    caller = check.check(soon, NOW_MS)
+    assert isinstance(caller, Caller)
+    assert check.check(soon, caller.expires_ms - 1) is caller
+    # Past `exp` the memory is no help; PyJWT then judges by its own clock.
+    assert check.check(soon, caller.expires_ms) is not caller
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (header(exp=NOW_MS // 1000 - 1), "expired"),
+        (header(exp=None), "claim exp"),
+        (header(sub=None), "claim sub"),
+        (header(iss=None), "claim iss"),
+        (header(aud=None), "claim aud"),
+        (header(iss="other"), "another issuer"),
+        (header(aud="other"), "another audience"),
+        (header(sub="x" * 129), "sub must be at most 128"),
+        (header(nbf=NOW_MS // 1000 + 500), "not valid"),
+        (header(secret="another-secret-that-is-long-enough-000"), "not valid"),
+        (header(secret=SECRET * 2, algorithm="HS512"), "not valid"),
+        (header()[:-2], "not valid"),
+        (header() + b"x", "not valid"),
+        (b"Bearer " + jwt.encode(CLAIMS, "", "none").encode(), "not valid"),
+        (b"Bearer " + b"x" * 9000, "more than 8192 bytes"),
+        (b"Bearer a.b.c", "not valid"),
+        (b"Bearer ", "not valid"),
+        (b"Bearer \xff.\xff.\xff", "not valid"),
+        (b"Basic YTpi", "bearer token"),
+    ],
+)
+def test_other_tokens_are_refused(sent: bytes, said: str) -> None:
+    problem = refusal(sent)
+    assert said in problem.detail
+    assert dict(problem.headers)[b"www-authenticate"].startswith(b"Bearer realm=")
+
+
+def test_a_missing_token_is_asked_for_without_an_error_code() -> None:
+    assert dict(refusal(None).headers)[b"www-authenticate"] == b'Bearer realm="shardboard"'
+    assert b'error="invalid_token"' in dict(refusal(b"Bearer a.b.c").headers)[b"www-authenticate"]
+
+
+def test_a_token_of_endless_nesting_is_refused() -> None:
+    import base64
+
+    deep = base64.urlsafe_b64encode(b"[" * 6000).rstrip(b"=")
+    assert "not valid" in refusal(b"Bearer " + deep + b".e30.x").detail
