@@ -118,7 +118,8 @@ class MergeState:
             self._positions = tuple(self._accepted[p].position for p in sorted(self._accepted))
         if not self._held:
             return self._positions
-        return tuple(_shown_position(self._accepted[p], period) for p in sorted(self._accepted))
+        shown = (_shown_position(self._accepted[p], period) for p in sorted(self._accepted))
+        return tuple(position for position in shown if position is not None)
 
     @property
     def shards(self) -> Iterable[ShardId]:
@@ -310,10 +311,14 @@ def _catching_up(position: Position) -> Position:
     return msgspec.structs.replace(position, is_catching_up=True)
 
 
-def _shown_position(accepted: Live | Held, period: PeriodId) -> Position:
-    if isinstance(accepted, Held) and period in accepted.boards:
-        return accepted.boards[period].position
-    return accepted.position
+def _shown_position(accepted: Live | Held, period: PeriodId) -> Position | None:
+    """None: the partition is known from other written boards only, which say nothing of its rows on this one."""
+    if isinstance(accepted, Live):
+        return accepted.position
+    board = accepted.boards.get(period)
+    if board is not None:
+        return board.position
+    return None if accepted.shard is None else accepted.position
 
 
 def _hold(live: Live, top: ShardTop) -> Held:
