@@ -1,10 +1,10 @@
 """Topics on a real broker: made as the engine needs them, and refused where they would break a guarantee."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from contracts.topics import ACTIONS_CONFIG, PARTITIONS_MAX
 from foundation.kafka_topics import TopicFacts, check_topic, create_topics, describe_topic, topic_faults
@@ -13,13 +13,12 @@ from foundation.settings import CommonSettings, load_common
 
 
 @pytest.fixture
-def common(kafka_address: str, unique_name: Callable[[str], str]) -> CommonSettings:
-    topic = unique_name("actions")
+def common(kafka_address: str, unique_name: str) -> CommonSettings:
     return load_common(
         {
             "SHARDBOARD_KAFKA": kafka_address,
-            "SHARDBOARD_ACTIONS_TOPIC": topic,
-            "SHARDBOARD_DEAD_TOPIC": f"{topic}.dead",
+            "SHARDBOARD_ACTIONS_TOPIC": unique_name,
+            "SHARDBOARD_DEAD_TOPIC": f"{unique_name}.dead",
         }
     )
 
@@ -38,8 +37,6 @@ async def test_created_topics_serve_and_are_created_once(common: CommonSettings)
 
 async def test_a_created_topic_has_every_setting_of_the_contract(common: CommonSettings) -> None:
     await create_topics(common, partitions=1, replication=1)
-    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
     admin = AIOKafkaAdminClient(bootstrap_servers=common.kafka)
     await admin.start()
     try:
