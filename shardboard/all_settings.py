@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from shard_worker.settings import read_from as read_worker
-
 from contracts.catalogue import BadCatalogue, parse_catalogue
 from foundation.env import Env
 from foundation.settings import read_common, read_tokens
 from gateway.settings import read_from as read_gateway
 from merger.settings import read_from as read_merger
+from shard_worker.settings import read_worker
 
 _WORKER: Final = "worker"
 

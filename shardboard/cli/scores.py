@@ -87,9 +87,7 @@ async def _rows(common: "CommonSettings", period: "PeriodId", *, only: str | Non
     from shardboard.shard_reads import Shards, find_owners
 
     async with Shards(common.shards) as shards:
-        partitions = await shards.partitions()
-        if partitions is None:
-            raise CommandError(ExitCode.UNKNOWN, "no worker has served these shards yet: there are no scores")
+        partitions = await shards.partitions() or await _partitions_of(common)
         owners = await find_owners(shards, partitions)
         for partition, owned in sorted(owners.items()):
             if only in (None, owned.shard):
@@ -98,6 +96,23 @@ async def _rows(common: "CommonSettings", period: "PeriodId", *, only: str | Non
     ownerless = [str(number) for number in range(partitions) if number not in owners]
     if ownerless:
         raise CommandError(ExitCode.UNKNOWN, f"partitions without an owner were left out: {', '.join(ownerless)}")
+
+
+async def _partitions_of(common: "CommonSettings") -> int:
+    """P as Kafka has it, for shards that hold no word of it."""
+    from aiokafka.errors import KafkaError
+
+    from contracts.exit_codes import ExitCode
+    from foundation.kafka_topics import describe_topic
+    from shardboard.command_error import CommandError
+
+    try:
+        facts = await describe_topic(common.kafka, common.actions_topic)
+    except KafkaError as error:
+        raise CommandError(ExitCode.UNKNOWN, f"Kafka at {common.kafka} does not answer: {error}") from error
+    if facts is None:
+        raise CommandError(ExitCode.UNKNOWN, f"Kafka at {common.kafka} has no topic {common.actions_topic!r}")
+    return facts.partitions
 
 
 def _line(row: "ScoreRow") -> str:

@@ -13,6 +13,10 @@ HEALTHY_S: Final = 60.0
 """Up for so long, an end is a new incident: it starts with the shortest delay again."""
 
 
+FINAL_CODES: Final = (ExitCode.REFUSED, ExitCode.USAGE)
+"""It refused its settings or its surroundings: the next start would do the same."""
+
+
 class State(StrEnum):
     """Where a supervised process stands."""
 
@@ -56,7 +60,7 @@ class Life:
 
     def ended(self, *, exit_code: int | None, up_s: float, reason: str) -> "Life":
         """The process is gone after having served `up_s`; the exit code is None when it is not known."""
-        state = State.REFUSED if exit_code == ExitCode.REFUSED else State.WAITING
+        state = State.REFUSED if exit_code in FINAL_CODES else State.WAITING
         in_a_row = 1 if up_s >= HEALTHY_S else self.ends_in_a_row + 1
         return replace(self._move(state), ends_in_a_row=in_a_row, reason=reason)
 

@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 REASON_CHARS_MAX: Final = 400
-_REFUSED: Final = re.compile(r"\brefused\s.*?\breason=(?P<reason>.*?)(?:\s+service=\S+)?\s*$")
+_REFUSED: Final = re.compile(r"\[error\s*\]\s+refused\s.*?\breason=(?P<reason>.*?)(?:\s+service=\S+)?\s*$")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 

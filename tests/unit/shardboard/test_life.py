@@ -35,9 +35,10 @@ def test_a_healthy_minute_resets_the_delay_but_not_the_count() -> None:
     assert (life.delay_s, life.restarts) == (DELAYS_S[0], 4)
 
 
+@pytest.mark.parametrize("exit_code", [ExitCode.REFUSED, ExitCode.USAGE])
 @pytest.mark.parametrize("life", [Life(), Life().ready()])
-def test_a_refusal_is_not_started_again(life: Life) -> None:
-    refused = life.ended(exit_code=ExitCode.REFUSED, up_s=0, reason="bad secret")
+def test_a_refusal_is_not_started_again(life: Life, exit_code: ExitCode) -> None:
+    refused = life.ended(exit_code=exit_code, up_s=0, reason="bad secret")
     assert (refused.state, refused.reason) == (State.REFUSED, "bad secret")
     with pytest.raises(AssertionError):
         refused.started_again()

@@ -1,0 +1,42 @@
+"""Tokens made here."""
+
+import jwt
+import pytest
+
+from foundation.settings import TokenSettings
+from shardboard.minting import TTL_MAX_S, Claims, mint
+
+SETTINGS = TokenSettings(secret="a-secret-of-more-than-thirty-two-bytes", issuer="iss", audience="aud")
+NOW_S = 1_800_000_000
+
+
+def read(token: str) -> dict[str, object]:
+    claims: dict[str, object] = jwt.decode(
+        token,
+        SETTINGS.secret,
+        ["HS256"],
+        audience="aud",
+        issuer="iss",
+        options={"verify_exp": False, "verify_iat": False},
+    )
+    return claims
+
+
+def test_a_token_holds_what_it_was_given_and_nothing_else() -> None:
+    token = mint(SETTINGS, Claims("ada", ("moderate", "operate"), "Ada"), ttl_s=60, now_s=NOW_S)
+    assert jwt.get_unverified_header(token)["alg"] == "HS256"
+    claims = read(token)
+    assert claims.pop("iat") in range(NOW_S - 60, NOW_S + 1)
+    assert claims == {
+        "iss": "iss", "aud": "aud", "sub": "ada", "scope": "moderate operate", "name": "Ada", "exp": NOW_S + 60,
+    }  # fmt: skip
+
+
+def test_no_scope_and_no_name_are_left_out() -> None:
+    assert {"scope", "name"}.isdisjoint(read(mint(SETTINGS, Claims("ada"), ttl_s=60, now_s=NOW_S)))
+
+
+@pytest.mark.parametrize("ttl_s", [0, -1, TTL_MAX_S + 1])
+def test_a_token_ends(ttl_s: int) -> None:
+    with pytest.raises(ValueError, match="ttl"):
+        mint(SETTINGS, Claims("ada"), ttl_s=ttl_s, now_s=NOW_S)
