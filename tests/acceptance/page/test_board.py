@@ -11,12 +11,17 @@ from tests.support.board_server import BoardServer, board
 SAMPLE_PLACES = """row => {
   const places = new Set();
   let isOn = true;
+  const look = () => places.add(Math.round(row.getBoundingClientRect().top));
   const sample = () => {
-    places.add(Math.round(row.getBoundingClientRect().top));
+    look();
     if (isOn) requestAnimationFrame(sample);
   };
   sample();
-  window.stopSampling = () => { isOn = false; return [...places]; };
+  window.stopSampling = () => {
+    isOn = false;
+    look();
+    return [...places];
+  };
 }"""
 ROWS_REST = "() => [...document.querySelectorAll('#rows tr')].every(row => row.getAnimations().length === 0)"
 
@@ -148,6 +153,33 @@ async def test_version_does_not_go_back_by_leaving_a_period_and_returning(server
     await visited.received(4)
     await page.clock.run_for(2_000)
     await expect(names(page)).to_have_text([NAMES["ada"]])
+
+
+async def test_new_day_starts_empty_and_the_old_one_does_not_return(server: BoardServer, visit: Visitor) -> None:
+    """The first board of a day nobody has scored in has version 0, below the last of the day before."""
+    today, tomorrow = "daily:2026-11-24", "daily:2026-11-25"
+    server.boards["daily"] = ranked(5, {"ada": 120, "bo": 90}, period=today)
+    visited = await visit(has_clock=True)
+    page = visited.page
+    await expect(names(page)).to_have_text([NAMES["ada"], NAMES["bo"]])
+    server.push("daily", ranked(0, {}, period=tomorrow, as_of=None))
+    await expect(page.get_by_text("No points yet today")).to_be_visible()
+    server.push("daily", ranked(6, {"ada": 130}, period=today))
+    await visited.received(6)
+    await page.clock.run_for(2_000)
+    await expect(rows(page)).to_have_count(0)
+    server.push("daily", ranked(7, {"bo": 10}, period=tomorrow))
+    await expect(names(page)).to_have_text([NAMES["bo"]])
+
+
+async def test_scores_of_another_day_are_not_counted_as_changes(server: BoardServer, visit: Visitor) -> None:
+    server.boards["daily"] = ranked(5, {"ada": 120, "bo": 90}, period="daily:2026-11-24")
+    page = (await visit()).page
+    await expect(rows(page)).to_have_count(2)
+    server.push("daily", ranked(6, {"bo": 15, "ada": 10}, period="daily:2026-11-25"))
+    await expect(names(page)).to_have_text([NAMES["bo"], NAMES["ada"]])
+    await expect(page.locator("#rows .delta")).to_have_text(["", ""])
+    await expect(page.locator("#lead-spoken")).to_have_text("")
 
 
 async def test_burst_of_boards_is_drawn_seldom_and_ends_on_the_newest(server: BoardServer, visit: Visitor) -> None:

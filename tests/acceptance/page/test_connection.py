@@ -1,5 +1,6 @@
 """What the page says about its connection and the board's age, and how it finds a gateway again."""
 
+import json
 import re
 
 from playwright.async_api import Page, expect
@@ -120,6 +121,24 @@ async def test_age_grows_until_the_next_board(server: BoardServer, visit: Visito
     await expect(page.locator("#rows .points")).to_have_text("21")
     assert young + 19 < old
     assert await age_s(page) < old - 5
+
+
+async def test_heartbeat_makes_an_unchanged_board_younger(server: BoardServer, visit: Visitor) -> None:
+    server.boards["daily"] = ranked(1, {"ada": 20}, as_of=now_ms() - 600_000)
+    visited = await visit()
+    page = visited.page
+    await expect(page.locator("#age")).to_have_text("Updated 10 min ago")
+    for beat in (
+        {"period": "daily", "version": 0, "as_of": now_ms()},
+        {"period": "x", "version": 9, "as_of": now_ms()},
+    ):
+        server.push_raw(f"event: heartbeat\ndata: {json.dumps(beat)}\n\n")
+    server.push_raw("event: board\nid: 2\ndata: broken\n\n")
+    await visited.received(2)
+    await expect(page.locator("#age")).to_have_text("Updated 10 min ago")
+    beat = {"period": "daily", "version": 3, "as_of": now_ms(), "stale": False}
+    server.push_raw(f"event: heartbeat\ndata: {json.dumps(beat)}\n\n")
+    await expect(page.locator("#age")).to_have_text(AGE)
 
 
 async def test_age_is_right_on_a_machine_whose_clock_is_wrong(server: BoardServer, visit: Visitor) -> None:
