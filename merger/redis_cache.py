@@ -98,9 +98,9 @@ class MergerCache:
         reply = await self._call(
             "XREAD", "COUNT", CHANGES_KEPT_MAX, "BLOCK", wait_ms, "STREAMS", SHARD_TOP_CHANGED, self._last_entry
         )
-        entries = reply.get(SHARD_TOP_CHANGED.encode(), []) if reply else []
-        if not entries:
+        if not reply:
             return set()
+        entries = reply[SHARD_TOP_CHANGED.encode()][0]
         self._last_entry = entries[-1][0]
         if len(entries) >= CHANGES_KEPT_MAX:
             return None
