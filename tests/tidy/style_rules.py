@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 from typing import Final
 
 from tests.tidy.sources import Module, TextFile
@@ -32,6 +33,7 @@ INDEX_HOSTS: Final = (
     "proxy.golang.org",
     "crates.io",
 )
+LINK: Final = re.compile(r"\]\(([^)#\s]+)")
 UNFINISHED: Final = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 MAY_SPELL_THE_WORDS: Final = frozenset({"tests/tidy/style_rules.py", "tests/tidy/test_style.py"})
 PLACES_OUTSIDE: Final = re.compile(r"[.][.]/shared\b|[/]work/")
@@ -85,6 +87,14 @@ def words_not_to_say(file: TextFile) -> Iterator[str]:
             yield f"{file.path}:{number}: names a package index"
         if UNFINISHED.search(line):
             yield f"{file.path}:{number}: left unfinished; finish it or say what holds today"
+
+
+def broken_links(file: TextFile, exists: Callable[[PurePosixPath], bool]) -> Iterator[str]:
+    """A page's links within the project lead somewhere; `exists` is asked for paths relative to the page's folder."""
+    for number, line in enumerate(file.text.splitlines(), start=1):
+        for target in LINK.findall(line):
+            if "://" not in target and not exists(file.path.parent / target):
+                yield f"{file.path}:{number}: the link {target} leads nowhere"
 
 
 def _parameter_faults(module: Module, node: FunctionNode) -> Iterator[str]:

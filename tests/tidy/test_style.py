@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from tests.tidy.sources import ROOT, TextFile, assert_none, code_modules, modules, parse, text_files
-from tests.tidy.style_rules import head_faults, oversized_functions, too_long, words_not_to_say
+from tests.tidy.style_rules import broken_links, head_faults, oversized_functions, too_long, words_not_to_say
 
 
 def test_files_are_short() -> None:
@@ -23,6 +23,18 @@ def test_files_say_what_they_own() -> None:
 
 def test_nothing_is_said_that_must_not_be() -> None:
     assert_none([fault for file in text_files() for fault in words_not_to_say(file)])
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [file for file in text_files() if file.path.suffix == ".md"]
+    assert len(pages) > 4
+    assert_none([fault for page in pages for fault in broken_links(page, lambda path: (ROOT / path).exists())])
+
+
+def test_a_broken_link_is_seen() -> None:
+    page = _file("docs/architecture.md", "[a](../gateway/app.py) [b](gone.md#part) [c](https://example.org/x)")
+    told = list(broken_links(page, lambda path: path.name == "app.py"))
+    assert told == ["docs/architecture.md:1: the link gone.md leads nowhere"]
 
 
 def test_the_changelog_has_a_place_for_what_comes_next() -> None:
