@@ -5,16 +5,12 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-STATIC_DIR = Path(__file__).resolve().parents[2] / "gateway" / "static"
-PAGE_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+from gateway.routes_page import SECURITY_HEADERS, STATIC_FOLDER
+
 STREAM_WAIT_S = 20
 CONTENT_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 
@@ -125,7 +121,7 @@ class BoardServer:
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        if not (STATIC_DIR / name).is_file():
+        if not (STATIC_FOLDER / name).is_file():
             return _problem(404, "not-found", detail=f"There is no file {name}.")
         return _file(name)
 
@@ -194,8 +190,8 @@ def _board_frame(of: Board) -> str:
 
 
 def _file(name: str) -> web.Response:
-    path = STATIC_DIR / name
-    headers = {"Content-Security-Policy": PAGE_CSP, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    path = STATIC_FOLDER / name
+    headers = {**SECURITY_HEADERS, "Cache-Control": "no-cache"}
     return web.Response(
         body=path.read_bytes(), content_type=CONTENT_TYPES[path.suffix], charset="utf-8", headers=headers
     )
