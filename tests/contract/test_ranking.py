@@ -6,22 +6,22 @@ from contracts.ids import LogMs, Partition, UserId
 from contracts.ranking import TopRow, competition_ranks, top_rows
 
 
-def row(user: str, score: int, scored_at: int) -> TopRow:
-    return TopRow(UserId(user), score, LogMs(scored_at), Partition(0))
+def row(user: str, score: int, *, at: int) -> TopRow:
+    return TopRow(UserId(user), score, LogMs(at), Partition(0))
 
 
 BOARD_ORDER = [
-    row("late", 30, 900),
-    row("first", 20, 100),
-    row("second", 20, 200),
-    row("B", 20, 300),  # same score at the same time: by UTF-8 bytes, capitals before small letters
-    row("a", 20, 300),
-    row("b", 20, 300),
-    row("ba", 20, 300),
-    row("\uffff", 20, 300),  # 3 bytes EF BF BF …
-    row("\U0001f3c6", 20, 300),  # … before 4 bytes F0 9F 8F 86, though UTF-16 would say otherwise
-    row("zero", 0, 50),
-    row("below", -5, 1),
+    row("late", 30, at=900),
+    row("first", 20, at=100),
+    row("second", 20, at=200),
+    row("B", 20, at=300),  # same score at the same time: by UTF-8 bytes, capitals before small letters
+    row("a", 20, at=300),
+    row("b", 20, at=300),
+    row("ba", 20, at=300),
+    row("\uffff", 20, at=300),  # 3 bytes EF BF BF …
+    row("\U0001f3c6", 20, at=300),  # … before 4 bytes F0 9F 8F 86, though UTF-16 would say otherwise
+    row("zero", 0, at=50),
+    row("below", -5, at=1),
 ]
 
 

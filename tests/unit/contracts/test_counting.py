@@ -58,8 +58,8 @@ def action(limits: Limits | None = None, received_at: int = NOW) -> ActionRecord
     )
 
 
-def outcome(record: ActionRecord | HideRecord, before: Remembered, log_ms: LogMs = NOW) -> Outcome:
-    return judge(record, ID, log_ms=log_ms, before=before, rules=RULES)
+def outcome(record: ActionRecord | HideRecord, before: Remembered) -> Outcome:
+    return judge(record, ID, log_ms=NOW, before=before, rules=RULES)
 
 
 def test_a_new_action_counts() -> None:

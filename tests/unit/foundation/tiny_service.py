@@ -27,14 +27,14 @@ async def looks_between_steps(stop: StopSignal) -> None:
 
 async def ignores_the_signal(_: StopSignal) -> None:
     _say_ready()
-    await asyncio.sleep(FOREVER_S)
+    await asyncio.Event().wait()
 
 
 async def ignores_cancelling(_: StopSignal) -> None:
     _say_ready()
     while True:
         try:
-            await asyncio.sleep(FOREVER_S)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             continue
 
@@ -46,7 +46,7 @@ async def is_refused(_: StopSignal) -> None:
 async def is_refused_in_a_group(_: StopSignal) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(is_refused(_), name="check")
-        tasks.create_task(asyncio.sleep(FOREVER_S), name="serve")
+        tasks.create_task(asyncio.Event().wait(), name="serve")
 
 
 async def has_bad_settings(_: StopSignal) -> None:
