@@ -1,5 +1,6 @@
 """Every setting of every service in one list, for `shardboard config`. Each service's own reader is asked."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from foundation.env import Env
 from foundation.settings import read_common, read_tokens
 from gateway.settings import read_from as read_gateway
 from merger.settings import read_from as read_merger
-from shard_worker.settings import read_worker
+from shard_worker.settings import read_from as read_worker
 
 _WORKER: Final = "worker"
+_PASSWORD_IN_URL: Final = re.compile(r"(://[^/@:\s,]*):[^/@\s,]+@")
 
 
 def _read_commands(env: Env) -> None:
@@ -79,12 +81,17 @@ def read_all(environ: Mapping[str, str]) -> AllSettings:
             known = shown.get(setting.name)
             services = (*known.services, service) if known else (service,)
             shown[setting.name] = SettingShown(
-                setting.name, setting.shown, setting.is_default, setting.meaning, services
+                setting.name, _masked(setting.shown), setting.is_default, setting.meaning, services
             )
     catalogue = _catalogue_fault(shown["SHARDBOARD_ACTIONS_FILE"].value)
     if catalogue is not None:
         faults[catalogue] = None
     return AllSettings(tuple(shown[name] for name in sorted(shown)), tuple(faults), tuple(sorted(unknown or ())))
+
+
+def _masked(value: str) -> str:
+    """Without the passwords that URLs may hold."""
+    return _PASSWORD_IN_URL.sub(r"\1:***@", value)
 
 
 def _with_a_shard(environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -33,7 +33,7 @@ def show(output: OutputOption = Output.TABLE, data_dir: DataDirOption = None) ->
     if output is Output.JSON:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
     else:
-        _print_table(found)
+        _print_list(found)
     _warn(found)
 
 
@@ -85,18 +85,12 @@ def _environ(data_dir: Path | None, environ: Mapping[str, str]) -> Mapping[str, 
         return environ
 
 
-def _print_table(found: "AllSettings") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("setting", "value", "", "meaning", "read by"):
-        table.add_column(column, overflow="fold")
+def _print_list(found: "AllSettings") -> None:
+    """Two lines for each, as a table of meanings fits no terminal."""
     for setting in found.settings:
         origin = "default" if setting.is_default else "set"
-        table.add_row(setting.name, Text(setting.value), origin, Text(setting.meaning), ", ".join(setting.services))
-    Console(highlight=False).print(table)
+        typer.secho(f"{setting.name} = {setting.value}", bold=not setting.is_default)
+        typer.echo(f"    {setting.meaning}  ·  {origin}  ·  {', '.join(setting.services)}")
 
 
 def _warn(found: "AllSettings") -> None:
