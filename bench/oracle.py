@@ -1,9 +1,8 @@
 """Counts a file of actions by brute force, to hold the engine's boards against: `python -m bench.oracle FILE`.
 
-Written apart from the engine on purpose: nothing here comes from contracts/, so that a mistake there cannot agree with
-itself. It knows what was accepted and when it happened, not when Kafka stored it. Therefore it cannot know the order
-among users with equal scores (the board puts first who reached the score first): a top is compared by scores and ranks
-place by place, and by users as a set for each score; where the top cuts a group of equals, its users must come from it.
+Written apart from the engine: nothing comes from contracts/, so that a mistake there cannot agree with itself. A file
+does not say who reached a score first. So a top is compared by ranks and scores place by place, and its users by what
+each one scored: any order among equals is right, and of equals that the top cuts, any may be shown.
 """
 
 import argparse
@@ -82,7 +81,7 @@ def day_of_timestamp(_: int, action: Mapping[str, Any]) -> date:
 
 def period_names(day: date) -> tuple[str, str, str, str]:
     """The boards that a day belongs to, of every kind."""
-    year, week = iso_week(day.year, day.month, day.day)
+    year, week = iso_week(day.year, day.month, day=day.day)
     return (
         "all_time",
         f"daily:{day.year:04}-{day.month:02}-{day.day:02}",
@@ -91,18 +90,18 @@ def period_names(day: date) -> tuple[str, str, str, str]:
     )
 
 
-def iso_week(year: int, month: int, day: int) -> tuple[int, int]:
+def iso_week(year: int, month: int, *, day: int) -> tuple[int, int]:
     """ISO 8601 year and week: a week belongs to the year that holds its Thursday."""
-    ordinal = _day_number(year, month, day)
+    ordinal = _day_number(year, month, day=day)
     thursday = ordinal - (ordinal - 1) % 7 + 3
-    while thursday < _day_number(year, 1, 1):
+    while thursday < _day_number(year, 1, day=1):
         year -= 1
-    while thursday >= _day_number(year + 1, 1, 1):
+    while thursday >= _day_number(year + 1, 1, day=1):
         year += 1
-    return year, (thursday - _day_number(year, 1, 1)) // 7 + 1
+    return year, (thursday - _day_number(year, 1, day=1)) // 7 + 1
 
 
-def _day_number(year: int, month: int, day: int) -> int:
+def _day_number(year: int, month: int, *, day: int) -> int:
     """Days since 0000-12-31 of the Gregorian calendar: 0001-01-01, a Monday, is 1."""
     before = year - 1
     is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
@@ -131,7 +130,7 @@ def top_places(scores: Mapping[str, int], count: int | None = None) -> list[Plac
     return [Place(rank_of[score], user, score) for user, score in ordered]
 
 
-def top_faults(shown: Sequence[Place], scores: Mapping[str, int], count: int) -> list[str]:
+def top_faults(shown: Sequence[Place], scores: Mapping[str, int], *, count: int) -> list[str]:
     """Every way in which a shown top differs from the counted scores; empty if it is right."""
     wanted = top_places(scores, count)
     faults = []

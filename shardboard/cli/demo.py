@@ -52,6 +52,6 @@ def demo(
     crowd = Crowd(DEMO_USERS, catalogue, rate_per_s=rate, rng=random.Random(seed))
 
     async def serve(stop: StopSignal) -> None:
-        await Demo(settings, crowd, stop).run()
+        await Demo(settings, crowd, stop=stop).run()
 
     raise typer.Exit(run_service("demo", common, serve))

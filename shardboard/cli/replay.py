@@ -76,7 +76,7 @@ def replay(
         endpoint = parse_endpoint(url or find_gateway_url(data_dir, os.environ))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    bearer = _bearer(token, timestamps, data_dir, environ=os.environ)
+    bearer = _bearer(token, timestamps, data_dir=data_dir, environ=os.environ)
     try:
         source = survey(file)
     except UnreadableFile as error:
@@ -85,14 +85,14 @@ def replay(
     job = Job(file, source, endpoint, concurrency, rate_per_s, timestamps, rules)
     opened = None if journal is None else _open_journal(journal, job, resend_unknown=resend_unknown)
     try:
-        raise typer.Exit(_run(job, bearer, opened, as_json=output is Output.JSON))
+        raise typer.Exit(_run(job, bearer, journal=opened, as_json=output is Output.JSON))
     finally:
         if opened is not None:
             opened.close()
 
 
 def _bearer(
-    token: str | None, timestamps: Timestamps, data_dir: Path | None, *, environ: Mapping[str, str]
+    token: str | None, timestamps: Timestamps, *, data_dir: Path | None, environ: Mapping[str, str]
 ) -> "Bearer":
     from contracts.clock import now_ms
     from contracts.tokens import SCOPE_BACKFILL, SCOPE_WRITE_ANY
@@ -108,7 +108,7 @@ def _bearer(
         return GivenBearer(token)
     scopes = [SCOPE_WRITE_ANY] + ([SCOPE_BACKFILL] if timestamps is Timestamps.KEEP else [])
     settings = find_token_settings(data_dir, environ)
-    return MintedBearer(settings, Claims(SUBJECT, scopes), lambda: now_ms() / 1000)
+    return MintedBearer(settings, Claims(SUBJECT, scopes), now_s=lambda: now_ms() / 1000)
 
 
 def _open_journal(path: Path, job: "Job", *, resend_unknown: bool) -> "Journal":
@@ -136,7 +136,7 @@ def _open_journal(path: Path, job: "Job", *, resend_unknown: bool) -> "Journal":
     return opened
 
 
-def _run(job: "Job", bearer: "Bearer", journal: "Journal | None", *, as_json: bool) -> ExitCode:
+def _run(job: "Job", bearer: "Bearer", *, journal: "Journal | None", as_json: bool) -> ExitCode:
     import asyncio
     import json
 
@@ -153,7 +153,7 @@ def _run(job: "Job", bearer: "Bearer", journal: "Journal | None", *, as_json: bo
             Display(Console(stderr=True), monotonic_s) as display,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            tally, ended = runner.run(_replay(job, bearer, journal, display.show))
+            tally, ended = runner.run(_replay(job, bearer, journal=journal, show=display.show))
     except* OSError as errors:  # the file or the journal, not the network
         raise CommandError(ExitCode.FAILED, str(errors.exceptions[0])) from errors
     stopped = ended.stalled or ended.token_refused
@@ -165,7 +165,7 @@ def _run(job: "Job", bearer: "Bearer", journal: "Journal | None", *, as_json: bo
     return _exit_code(summary, ended)
 
 
-async def _replay(job: "Job", bearer: "Bearer", journal: "Journal | None", show: "Show") -> "tuple[Tally, Ended]":
+async def _replay(job: "Job", bearer: "Bearer", *, journal: "Journal | None", show: "Show") -> "tuple[Tally, Ended]":
     """Run it; the first SIGINT or SIGTERM lets it end in order."""
     import asyncio
     import signal

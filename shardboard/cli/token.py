@@ -41,7 +41,7 @@ def token(
     if (user is None) == (not is_service):
         raise typer.BadParameter("give either --user U or --service")
     scopes = tuple(dict.fromkeys(scope or ([SCOPE_WRITE_ANY] if is_service else [])))
-    fault = _fault(user, scopes, name)
+    fault = _fault(user, scopes, name=name)
     if fault is not None:
         raise typer.BadParameter(fault)
     settings = find_token_settings(data_dir, os.environ)
@@ -53,7 +53,7 @@ def token(
     typer.echo(text)
 
 
-def _fault(user: str | None, scopes: tuple[str, ...], name: str | None) -> str | None:
+def _fault(user: str | None, scopes: tuple[str, ...], *, name: str | None) -> str | None:
     """Say what the gateway would not accept in such a token, or None."""
     if user is not None and (fault := user_id_fault(user)) is not None:
         return f"--user {fault}"

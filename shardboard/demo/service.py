@@ -36,13 +36,13 @@ class DemoSettings:
 class Demo:
     """Performs actions one after another over one connection."""
 
-    def __init__(self, settings: DemoSettings, crowd: Crowd, stop: StopSignal) -> None:
+    def __init__(self, settings: DemoSettings, crowd: Crowd, *, stop: StopSignal) -> None:
         self._endpoint = settings.endpoint
         self._crowd = crowd
         self._stop = stop
         self._connection = GatewayConnection(settings.endpoint)
         self._bearers: Mapping[UserId, MintedBearer] = {
-            user.user_id: MintedBearer(settings.tokens, Claims(user.user_id, name=user.name), lambda: now_ms() / 1000)
+            user.user_id: MintedBearer(settings.tokens, Claims(user.user_id, name=user.name), now_s=_now_s)
             for user in DEMO_USERS
         }
         self._trouble: str | None = None
@@ -72,7 +72,7 @@ class Demo:
             token = bearer.token()
             answer = await self._connection.post(request_head(self._endpoint, token), body)
             attempt = plan.Attempt(count, monotonic_s() - first_s, has_contact=True)
-            match plan.on_answer(attempt, answer, RULES, jitter=random.random()):
+            match plan.on_answer(attempt, answer, rules=RULES, jitter=random.random()):
                 case plan.Accepted():
                     return None
                 case plan.Refused(reason, detail):
@@ -94,3 +94,7 @@ class Demo:
         elif self._trouble and not trouble:
             get_log().info("gateway_accepts")
         self._trouble = trouble
+
+
+def _now_s() -> float:
+    return now_ms() / 1000

@@ -43,7 +43,7 @@ class GivenBearer:
 class MintedBearer:
     """Tokens made here. `now_s` is the wall clock, which `exp` is read against."""
 
-    def __init__(self, settings: TokenSettings, claims: Claims, now_s: Callable[[], float]) -> None:
+    def __init__(self, settings: TokenSettings, claims: Claims, *, now_s: Callable[[], float]) -> None:
         self._settings = settings
         self._claims = claims
         self._now_s = now_s

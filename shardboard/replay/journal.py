@@ -67,7 +67,7 @@ class Earlier:
 class Journal:
     """One file, one writer. `open` reads it; then `begin`, `append`…, `end`. Each blocks for an fsync: use a thread."""
 
-    def __init__(self, path: Path, descriptor: int, earlier: Earlier) -> None:
+    def __init__(self, path: Path, descriptor: int, *, earlier: Earlier) -> None:
         self.path = path
         self.earlier = earlier
         self._descriptor = descriptor
@@ -81,7 +81,7 @@ class Journal:
             raise BadJournal(f"{path}: {error.strerror}") from error
         try:
             _lock(path, descriptor)
-            return cls(path, descriptor, _recover(path, descriptor, source))
+            return cls(path, descriptor, earlier=_recover(path, descriptor, source=source))
         except BaseException:
             os.close(descriptor)
             raise
@@ -127,7 +127,7 @@ def _lock(path: Path, descriptor: int) -> None:
         raise BadJournal(f"{path}: another replay is writing this journal") from error
 
 
-def _recover(path: Path, descriptor: int, source: FileSurvey) -> Earlier:
+def _recover(path: Path, descriptor: int, *, source: FileSurvey) -> Earlier:
     data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
     header, batches, whole_bytes = _parse(path, data)
     wanted = _File(VERSION, source.content_bytes, source.lines, source.sha256)

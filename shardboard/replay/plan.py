@@ -148,21 +148,21 @@ def line_id(file_digest: str, number: int) -> str:
     return str(uuid5(ID_NAMESPACE, f"{file_digest}:{number}"))
 
 
-def on_answer(attempt: Attempt, answer: Answer | NoAnswer, rules: RetryRules, *, jitter: float) -> Outcome:
+def on_answer(attempt: Attempt, answer: Answer | NoAnswer, *, rules: RetryRules, jitter: float) -> Outcome:
     """What follows from an answer. `jitter`, from 0 to 1, spreads the retries of many connections."""
     if isinstance(answer, NoAnswer):
-        return _again(attempt, answer.reason, rules, least_s=0.0, jitter=jitter)
+        return _again(attempt, answer.reason, rules=rules, least_s=0.0, jitter=jitter)
     if answer.status == _ACCEPTED:
         return Accepted()
     code, detail = read_problem(answer)
     if answer.status == _UNAUTHENTICATED:
         return TokenRefused(detail)
     if answer.status in _AGAIN:
-        return _again(attempt, f"{code}: {detail}", rules, least_s=answer.retry_after_s or 0.0, jitter=jitter)
+        return _again(attempt, f"{code}: {detail}", rules=rules, least_s=answer.retry_after_s or 0.0, jitter=jitter)
     return Refused(code, detail)
 
 
-def _again(attempt: Attempt, reason: str, rules: RetryRules, *, least_s: float, jitter: float) -> Retry | GiveUp:
+def _again(attempt: Attempt, reason: str, *, rules: RetryRules, least_s: float, jitter: float) -> Retry | GiveUp:
     """Doubling pauses, of which at least half is always waited; never sooner than the gateway asked for."""
     doubled = rules.first_s * 2 ** min(attempt.count - 1, 30)
     after_s = max(min(rules.longest_s, doubled) * (0.5 + jitter / 2), least_s)

@@ -97,7 +97,7 @@ class Replay:
             elif prepared is None:
                 self.tally.blank += 1
             else:
-                self.tally.refuse(number, prepared.reason, prepared.detail)
+                self.tally.refuse(number, prepared.reason, detail=prepared.detail)
 
     async def _send_lines(self) -> None:
         connection = GatewayConnection(self._job.endpoint)
@@ -123,7 +123,7 @@ class Replay:
             answer = await connection.post(request_head(self._job.endpoint, token), line.body)
             self._has_contact = self._has_contact or isinstance(answer, plan.Answer)
             attempt = plan.Attempt(count, monotonic_s() - first_s, self._has_contact)
-            outcome = plan.on_answer(attempt, answer, self._job.rules, jitter=random.random())
+            outcome = plan.on_answer(attempt, answer, rules=self._job.rules, jitter=random.random())
             is_settled = await self._follow(outcome, line.number, is_first=count == 1, token=token)
 
     async def _follow(self, outcome: plan.Outcome, number: int, *, is_first: bool, token: str) -> bool:
@@ -134,7 +134,7 @@ class Replay:
             case plan.Accepted():
                 self._accept(number, is_retried=not is_first)
             case plan.Refused(reason, detail):
-                self.tally.refuse(number, reason, detail)
+                self.tally.refuse(number, reason, detail=detail)
             case plan.TokenRefused(detail):
                 if self._bearer.renew(token):
                     return False

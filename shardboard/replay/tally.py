@@ -50,7 +50,7 @@ class Tally:
         """Lines with a known outcome, earlier runs' included."""
         return self.acknowledged_before + self.accepted + self.blank + self.refused_count
 
-    def refuse(self, line: int, reason: str, detail: str) -> None:
+    def refuse(self, line: int, reason: str, *, detail: str) -> None:
         """Count a refused line."""
         if reason not in self.refused and len(self.refused) >= REASONS_MAX:
             reason = OTHER_REASONS
@@ -71,7 +71,7 @@ class Summary:
     journal: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The document of `--output json` (docs/schemas/replay.schema.json)."""
+        """The document of `--output json` (docs/schemas/replay.json)."""
         tally = self.tally
         return {
             "lines": tally.lines,

@@ -63,7 +63,8 @@ class ScriptedGateway:
     acknowledged: set[str] = field(default_factory=set)
     """Action ids that were answered with 201."""
     tokens: list[str] = field(default_factory=list)
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    faults: list[str] = field(default_factory=list)
+    """What no client may do; `close` fails for it."""
     url: str = ""
     _released: asyncio.Event = field(default_factory=asyncio.Event)
     _runner: web.AppRunner | None = None
@@ -78,11 +79,12 @@ class ScriptedGateway:
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def close(self) -> None:
-        """Stop; connections break."""
+        """Stop; connections break. Raises AssertionError if a client did what none may do."""
         self._released.set()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        assert not self.faults, self.faults
 
     def release(self) -> None:
         """Answer what is held."""
@@ -92,11 +94,11 @@ class ScriptedGateway:
         action = json.loads(await request.read())
         action_id = action["action_id"]
         self.tokens.append(request.headers["Authorization"].removeprefix("Bearer "))
-        assert request.headers["Content-Type"] == "application/json"
-        assert self.bodies.setdefault(action_id, action) == action, "one id, two different actions"
+        if self.bodies.setdefault(action_id, action) != action:
+            self.faults.append(f"one id, two different actions: {self.bodies[action_id]} and {action}")
+            return web.Response(status=400)
         step = self.script(action, self.sent[action_id])
         self.sent[action_id] += 1
-        self.arrived.set()
         match step:
             case Hold():
                 await self._released.wait()

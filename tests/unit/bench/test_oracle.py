@@ -15,14 +15,16 @@ POINTS = {"commit": 10, "release": 50}
 SCORES = {"a": 50, "b": 30, "c": 30, "d": 30, "e": 10}
 
 
-def action(user: str, name: str, action_id: str | None, timestamp: str = "2026-11-24T10:00:00Z") -> dict[str, object]:
+def action(
+    user: str, name: str, *, action_id: str | None, timestamp: str = "2026-11-24T10:00:00Z"
+) -> dict[str, object]:
     return {"user_id": user, "action": name, "action_id": action_id, "timestamp": timestamp}
 
 
 def test_iso_weeks_are_those_of_the_calendar() -> None:
     for offset in range(366 * 130):
         day = date(1970, 1, 1) + timedelta(days=offset)
-        assert oracle.iso_week(day.year, day.month, day.day) == day.isocalendar()[:2], day
+        assert oracle.iso_week(day.year, day.month, day=day.day) == day.isocalendar()[:2], day
 
 
 @pytest.mark.parametrize(
@@ -38,11 +40,11 @@ def test_a_week_belongs_to_the_year_of_its_thursday(day: date, week: str) -> Non
 def test_a_repeated_id_of_a_user_counts_once_and_of_two_users_twice() -> None:
     actions = enumerate(
         [
-            action("a", "commit", "x"),
-            action("a", "release", "x"),
-            action("b", "commit", "x"),
-            action("a", "commit", None),
-            action("a", "commit", None),
+            action("a", "commit", action_id="x"),
+            action("a", "release", action_id="x"),
+            action("b", "commit", action_id="x"),
+            action("a", "commit", action_id=None),
+            action("a", "commit", action_id=None),
         ],
         start=1,
     )
@@ -51,7 +53,7 @@ def test_a_repeated_id_of_a_user_counts_once_and_of_two_users_twice() -> None:
 
 
 def test_only_accepted_lines_count() -> None:
-    actions = enumerate([action("a", "commit", "x"), action("a", "release", "y")], start=1)
+    actions = enumerate([action("a", "commit", action_id="x"), action("a", "release", action_id="y")], start=1)
     assert list(oracle.happened(actions, POINTS, day_of=lambda *_: DAY, accepted={2})) == [Happened("a", 50, DAY)]
 
 
@@ -91,11 +93,11 @@ def rows(*users: tuple[int, str, int]) -> list[Place]:
     ],
 )
 def test_any_users_of_a_cut_group_of_equals_are_right(shown: list[Place]) -> None:
-    assert oracle.top_faults(shown, SCORES, 3) == []
+    assert oracle.top_faults(shown, SCORES, count=3) == []
 
 
 def test_a_whole_group_of_equals_may_come_in_any_order() -> None:
-    assert oracle.top_faults(rows((1, "a", 50), (2, "d", 30), (2, "c", 30), (2, "b", 30)), SCORES, 4) == []
+    assert oracle.top_faults(rows((1, "a", 50), (2, "d", 30), (2, "c", 30), (2, "b", 30)), SCORES, count=4) == []
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_a_whole_group_of_equals_may_come_in_any_order() -> None:
     ],
 )
 def test_each_way_to_be_wrong_is_named(shown: list[Place], fault: str) -> None:
-    assert any(each.startswith(fault) for each in oracle.top_faults(shown, SCORES, 3))
+    assert any(each.startswith(fault) for each in oracle.top_faults(shown, SCORES, count=3))
 
 
 def test_missing_foreign_and_different_scores_are_named() -> None:
@@ -122,7 +124,11 @@ def test_missing_foreign_and_different_scores_are_named() -> None:
 
 def test_the_command_prints_scores_and_compares_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, catalogue, shown = tmp_path / "a.ndjson.gz", tmp_path / "actions.toml", tmp_path / "shown.ndjson"
-    lines = [action("a", "commit", "1"), action("b", "release", "2"), action("a", "commit", "3")]
+    lines = [
+        action("a", "commit", action_id="1"),
+        action("b", "release", action_id="2"),
+        action("a", "commit", action_id="3"),
+    ]
     file.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
     catalogue.write_text("[actions.commit]\npoints = 10\n[actions.release]\npoints = 50\n")
     arguments = [str(file), "--period", "weekly:2026-W48", "--actions", str(catalogue)]

@@ -21,7 +21,7 @@ class Clock:
 
 
 def test_a_token_says_what_the_gateway_wants_to_know() -> None:
-    token = MintedBearer(SETTINGS, CLAIMS, Clock()).token()
+    token = MintedBearer(SETTINGS, CLAIMS, now_s=Clock()).token()
     claims = jwt.decode(
         token, SETTINGS.secret, ["HS256"], audience="shardboard", options={"verify_exp": False, "verify_iat": False}
     )
@@ -34,7 +34,7 @@ def test_a_token_says_what_the_gateway_wants_to_know() -> None:
 
 def test_a_token_is_kept_until_shortly_before_it_expires() -> None:
     clock = Clock()
-    bearer = MintedBearer(SETTINGS, CLAIMS, clock)
+    bearer = MintedBearer(SETTINGS, CLAIMS, now_s=clock)
     first = bearer.token()
     clock.now_s = NOON_S + TTL_S - RENEW_BEFORE_S - 1
     assert bearer.token() == first
@@ -44,20 +44,20 @@ def test_a_token_is_kept_until_shortly_before_it_expires() -> None:
 
 def test_a_clock_that_was_set_back_makes_a_new_token() -> None:
     clock = Clock()
-    bearer = MintedBearer(SETTINGS, CLAIMS, clock)
+    bearer = MintedBearer(SETTINGS, CLAIMS, now_s=clock)
     first = bearer.token()
     clock.now_s -= 7200
     assert bearer.token() != first
 
 
 def test_a_fresh_token_that_is_refused_is_not_replaced() -> None:
-    bearer = MintedBearer(SETTINGS, CLAIMS, Clock())
+    bearer = MintedBearer(SETTINGS, CLAIMS, now_s=Clock())
     assert not bearer.renew(bearer.token())
 
 
 def test_an_older_token_is_replaced_once_for_all_that_report_it() -> None:
     clock = Clock()
-    bearer = MintedBearer(SETTINGS, CLAIMS, clock)
+    bearer = MintedBearer(SETTINGS, CLAIMS, now_s=clock)
     old = bearer.token()
     clock.now_s += MINT_AGAIN_AFTER_S
     assert bearer.renew(old)

@@ -20,7 +20,7 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
 def test_the_line_says_how_far_how_fast_and_how_long() -> None:
     tally = Tally(lines=20_000, accepted=1_200)
     assert progress_text(tally, 3_104.2) == "1,200/20,000 lines · 3,104/s · 0:00:06 left"
-    tally.refuse(1, "bad-line", "")
+    tally.refuse(1, "bad-line", detail="")
     assert progress_text(tally, 1.0) == "1,201/20,000 lines · 1/s · 5:13:19 left · 1 refused"
     assert progress_text(Tally(lines=5), 0.0) == "0/5 lines · 0/s"
 
@@ -45,7 +45,7 @@ def test_without_a_terminal_there_is_a_plain_line_now_and_then_and_one_at_the_en
 
 def test_the_summary_names_reasons_with_line_numbers() -> None:
     tally = Tally(lines=10, accepted=7, retried=2)
-    tally.refuse(3, "unknown-action", "the catalogue has no [bold]'hack'[/bold]")
+    tally.refuse(3, "unknown-action", detail="the catalogue has no [bold]'hack'[/bold]")
     out = io.StringIO()
     print_summary(Console(file=out, width=200), Summary(tally, elapsed_s=2.0))
     text = out.getvalue()

@@ -40,7 +40,7 @@ LINE = {
 
 
 def sent(
-    line: Mapping[str, object] | bytes, number: int = 1, timestamps: Timestamps = Timestamps.NOW
+    line: Mapping[str, object] | bytes, *, number: int = 1, timestamps: Timestamps = Timestamps.NOW
 ) -> dict[str, object]:
     raw = line if isinstance(line, bytes) else json.dumps(line).encode()
     prepared = prepare(number, raw, file_digest="d1", timestamps=timestamps)
@@ -106,31 +106,33 @@ def test_a_line_that_is_no_action_is_refused_with_the_reason(raw: bytes, says: s
 
 
 def test_created_is_accepted() -> None:
-    assert on_answer(FIRST, Answer(201, b"{}"), RULES, jitter=0.5) == Accepted()
+    assert on_answer(FIRST, Answer(201, b"{}"), rules=RULES, jitter=0.5) == Accepted()
 
 
 @pytest.mark.parametrize("kind", [each for each in problems.ALL if each.status not in (401, 429, 503)])
 def test_every_other_problem_is_refused_by_its_code(kind: ProblemKind) -> None:
-    outcome = on_answer(FIRST, problem(kind), RULES, jitter=0.5)
+    outcome = on_answer(FIRST, problem(kind), rules=RULES, jitter=0.5)
     assert isinstance(outcome, Refused)
     assert outcome.reason == kind.code
 
 
 def test_invalid_fields_are_named() -> None:
     answer = problem(problems.INVALID_FIELD, FieldError("#/user_id", "must not be empty"))
-    assert on_answer(FIRST, answer, RULES, jitter=0.5) == Refused("invalid-field", "why; #/user_id must not be empty")
+    assert on_answer(FIRST, answer, rules=RULES, jitter=0.5) == Refused(
+        "invalid-field", "why; #/user_id must not be empty"
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"type": 5}', b"\xff", b"null"])
 def test_a_refusal_without_problem_document_is_named_by_its_status(body: bytes) -> None:
-    outcome = on_answer(FIRST, Answer(404, body), RULES, jitter=0.5)
+    outcome = on_answer(FIRST, Answer(404, body), rules=RULES, jitter=0.5)
     assert isinstance(outcome, Refused)
     assert outcome.reason == "http-404"
     assert outcome.detail
 
 
 def test_an_unaccepted_token_is_no_refusal_of_the_line() -> None:
-    assert on_answer(FIRST, problem(problems.UNAUTHENTICATED), RULES, jitter=0.5) == TokenRefused("why")
+    assert on_answer(FIRST, problem(problems.UNAUTHENTICATED), rules=RULES, jitter=0.5) == TokenRefused("why")
 
 
 @pytest.mark.parametrize(
@@ -146,23 +148,23 @@ def test_an_unaccepted_token_is_no_refusal_of_the_line() -> None:
     ],
 )
 def test_what_says_nothing_final_is_tried_again(answer: Answer | NoAnswer) -> None:
-    assert isinstance(on_answer(FIRST, answer, RULES, jitter=0.5), Retry)
+    assert isinstance(on_answer(FIRST, answer, rules=RULES, jitter=0.5), Retry)
 
 
 @given(count=st.integers(1, 100), jitter=st.floats(0, 1))
 def test_pauses_double_up_to_a_bound_and_keep_half_of_it(count: int, jitter: float) -> None:
-    outcome = on_answer(Attempt(count, 0.0, has_contact=True), NoAnswer("reset"), RULES, jitter=jitter)
+    outcome = on_answer(Attempt(count, 0.0, has_contact=True), NoAnswer("reset"), rules=RULES, jitter=jitter)
     assert isinstance(outcome, Retry)
     full_s = min(RULES.longest_s, RULES.first_s * 2.0 ** (count - 1))
     assert full_s / 2 <= outcome.after_s <= full_s
 
 
 def test_retry_after_is_the_least_pause() -> None:
-    outcome = on_answer(FIRST, problem(problems.OVERLOADED, retry_after_s=3.0), RULES, jitter=0.0)
+    outcome = on_answer(FIRST, problem(problems.OVERLOADED, retry_after_s=3.0), rules=RULES, jitter=0.0)
     assert isinstance(outcome, Retry)
     assert outcome.after_s == 3.0
     short = on_answer(
-        Attempt(7, 0.0, has_contact=True), problem(problems.OVERLOADED, retry_after_s=1.0), RULES, jitter=1
+        Attempt(7, 0.0, has_contact=True), problem(problems.OVERLOADED, retry_after_s=1.0), rules=RULES, jitter=1
     )
     assert isinstance(short, Retry)
     assert short.after_s == RULES.longest_s
@@ -171,15 +173,15 @@ def test_retry_after_is_the_least_pause() -> None:
 def test_it_gives_up_when_the_next_try_would_come_too_late() -> None:
     rules = RetryRules(give_up_after_s=10.0)
     late = Attempt(count=6, waited_s=9.0, has_contact=True)
-    assert isinstance(on_answer(late, NoAnswer("reset"), rules, jitter=0.0), GiveUp)
+    assert isinstance(on_answer(late, NoAnswer("reset"), rules=rules, jitter=0.0), GiveUp)
     early = Attempt(count=1, waited_s=9.0, has_contact=True)
-    assert isinstance(on_answer(early, NoAnswer("reset"), rules, jitter=0.0), Retry)
+    assert isinstance(on_answer(early, NoAnswer("reset"), rules=rules, jitter=0.0), Retry)
 
 
 def test_an_address_where_nothing_ever_answered_is_given_up_sooner() -> None:
     waited_s = RULES.first_contact_s
-    assert isinstance(on_answer(Attempt(5, waited_s, has_contact=False), NoAnswer("no"), RULES, jitter=0), GiveUp)
-    assert isinstance(on_answer(Attempt(5, waited_s, has_contact=True), NoAnswer("no"), RULES, jitter=0), Retry)
+    assert isinstance(on_answer(Attempt(5, waited_s, has_contact=False), NoAnswer("no"), rules=RULES, jitter=0), GiveUp)
+    assert isinstance(on_answer(Attempt(5, waited_s, has_contact=True), NoAnswer("no"), rules=RULES, jitter=0), Retry)
 
 
 def test_no_line_is_tried_longer_than_repeats_are_recognised() -> None:

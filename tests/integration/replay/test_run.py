@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-import os
 import random
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +14,11 @@ from contracts import problems
 from contracts.exit_codes import ExitCode
 from shardboard.replay import ranges
 from shardboard.replay.journal import read_journal
+from tests.support.processes import Ended, command, ended, spawn
 from tests.support.scripted_gateway import Accept, Cut, Hold, Problem, Script, ScriptedGateway, Step, accept_all
 from tests.support.wait import wait_until
 
-ENVIRON = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("SHARDBOARD_")},
-    "SHARDBOARD_JWT_SECRET": "a-secret-of-more-than-thirty-two-bytes",
-}
 LINES = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How a process of the command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads(self.out)
-        return loaded
 
 
 Serve = Callable[[Script], Awaitable[ScriptedGateway]]
@@ -48,13 +28,13 @@ Serve = Callable[[Script], Awaitable[ScriptedGateway]]
 async def serve() -> AsyncIterator[Serve]:
     started: list[ScriptedGateway] = []
 
-    async def start(script: Script) -> ScriptedGateway:
+    async def serving(script: Script) -> ScriptedGateway:
         gateway = ScriptedGateway(script)
         await gateway.start()
         started.append(gateway)
         return gateway
 
-    yield start
+    yield serving
     for gateway in started:
         await gateway.close()
 
@@ -72,28 +52,20 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-async def spawn(*arguments: str | Path) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    words = [sys.executable, "-m", "shardboard", "replay", "--output", "json", *map(str, arguments)]
-    return await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=pipe, env=ENVIRON)
+async def start(*words: str | Path) -> asyncio.subprocess.Process:
+    return await spawn("replay", "--output", "json", *words)
 
 
-async def ended(process: asyncio.subprocess.Process) -> Run:
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return Run(process.returncode, out.decode(), err.decode())
-
-
-async def replay(*arguments: str | Path) -> Run:
-    return await ended(await spawn(*arguments))
+async def replay(*words: str | Path) -> Ended:
+    return await command("replay", "--output", "json", *words)
 
 
 async def test_every_line_is_sent_once_to_a_healthy_gateway(file: Path, serve: Serve) -> None:
     gateway = await serve(accept_all)
     run = await replay(file, "--url", gateway.url)
     assert run.code == ExitCode.OK, run.err
-    assert run.summary["accepted"] == LINES
-    assert run.summary["retries"] == 0
+    assert run.json["accepted"] == LINES
+    assert run.json["retries"] == 0
     assert len(gateway.acknowledged) == LINES
     assert set(gateway.sent.values()) == {1}
     assert all("timestamp" not in body for body in gateway.bodies.values())
@@ -128,9 +100,9 @@ async def test_whatever_breaks_every_line_is_acknowledged_in_the_end(file: Path,
     assert run.code == ExitCode.OK, run.err
     assert gateway.acknowledged == gateway.recorded == set(gateway.sent)
     assert len(gateway.acknowledged) == LINES
-    assert run.summary["accepted"] == LINES
-    assert run.summary["retries"] == gateway.sent.total() - LINES > 50
-    assert run.summary["retried"] == sum(1 for times in gateway.sent.values() if times > 1)
+    assert run.json["accepted"] == LINES
+    assert run.json["retries"] == gateway.sent.total() - LINES > 50
+    assert run.json["retried"] == sum(1 for times in gateway.sent.values() if times > 1)
 
 
 async def test_retry_after_is_waited_for(tmp_path: Path, serve: Serve) -> None:
@@ -142,7 +114,7 @@ async def test_retry_after_is_waited_for(tmp_path: Path, serve: Serve) -> None:
     gateway = await serve(script)
     run = await replay(path, "--url", gateway.url)
     assert run.code == ExitCode.OK, run.err
-    assert run.summary["elapsed_s"] >= 1.0
+    assert run.json["elapsed_s"] >= 1.0
 
 
 async def test_refused_and_bad_lines_are_reported_with_their_numbers_and_stop_nothing(
@@ -160,8 +132,8 @@ async def test_refused_and_bad_lines_are_reported_with_their_numbers_and_stop_no
     gateway = await serve(script)
     run = await replay(path, "--url", gateway.url)
     assert run.code == ExitCode.DIFFERENT
-    assert (run.summary["lines"], run.summary["accepted"], run.summary["blank"]) == (6, 2, 1)
-    refusals = {each["reason"]: each for each in run.summary["refusals"]}
+    assert (run.json["lines"], run.json["accepted"], run.json["blank"]) == (6, 2, 1)
+    refusals = {each["reason"]: each for each in run.json["refusals"]}
     assert [example["line"] for example in refusals["bad-line"]["examples"]] == [2, 5]
     assert refusals["unknown-action"]["examples"] == [{"line": 4, "detail": "no action 'hack'"}]
 
@@ -180,7 +152,7 @@ async def test_sigkill_in_the_middle_loses_nothing(file: Path, tmp_path: Path, s
     is_resumed = False
     gateway = await serve(script)
     journal = tmp_path / "journal"
-    process = await spawn(file, "--url", gateway.url, "--journal", journal, "--concurrency", "8")
+    process = await start(file, "--url", gateway.url, "--journal", journal, "--concurrency", "8")
     await wait_until(lambda: len(held) == 8, what="requests without an answer")
     await wait_until(lambda: len(read_journal(journal)[1].accepted) > 0, what="a batch in the journal")
     process.send_signal(signal.SIGKILL)
@@ -194,8 +166,8 @@ async def test_sigkill_in_the_middle_loses_nothing(file: Path, tmp_path: Path, s
 
     run = await replay(file, "--url", gateway.url, "--journal", journal)
     assert run.code == ExitCode.OK, run.err
-    assert run.summary["acknowledged_before"] == noted
-    assert run.summary["accepted"] == LINES - noted
+    assert run.json["acknowledged_before"] == noted
+    assert run.json["accepted"] == LINES - noted
     assert (gateway.sent - before).total() == LINES - noted
     assert len(gateway.sent) == len(gateway.acknowledged) == LINES
     assert all(gateway.sent[action_id] == 2 for action_id in held)
@@ -206,22 +178,22 @@ async def test_sigkill_in_the_middle_loses_nothing(file: Path, tmp_path: Path, s
 async def test_sigterm_ends_in_order_and_the_same_command_goes_on(file: Path, tmp_path: Path, serve: Serve) -> None:
     gateway = await serve(accept_all)
     journal = tmp_path / "journal"
-    process = await spawn(file, "--url", gateway.url, "--journal", journal, "--rate", "100/s", "--concurrency", "4")
+    process = await start(file, "--url", gateway.url, "--journal", journal, "--rate", "100/s", "--concurrency", "4")
     await wait_until(lambda: len(gateway.acknowledged) >= 20, what="some lines")
     process.send_signal(signal.SIGTERM)
     run = await ended(process)
     assert run.code == ExitCode.STALLED
-    assert run.summary["stopped"] == "interrupted"
+    assert run.json["stopped"] == "interrupted"
     assert "goes on from here" in run.err
     _, earlier = read_journal(journal)
-    assert ranges.count(earlier.accepted) == run.summary["accepted"] == len(gateway.acknowledged)
+    assert ranges.count(earlier.accepted) == run.json["accepted"] == len(gateway.acknowledged)
     assert earlier.unknown_since_ms is None
     again = await replay(file, "--url", gateway.url, "--journal", journal)
     assert again.code == ExitCode.OK, again.err
     assert len(gateway.sent) == LINES
     assert set(gateway.sent.values()) == {1}
     finished = await replay(file, "--url", gateway.url, "--journal", journal)
-    assert (finished.code, finished.summary["accepted"]) == (ExitCode.OK, 0)
+    assert (finished.code, finished.json["accepted"]) == (ExitCode.OK, 0)
     assert gateway.sent.total() == LINES
 
 
@@ -238,8 +210,8 @@ async def test_it_gives_up_on_a_gateway_that_stays_away_and_can_go_on_later(
     common = (file, "--url", gateway.url, "--journal", journal, "--give-up-after", "1")
     run = await replay(*common)
     assert run.code == ExitCode.STALLED
-    assert run.summary["accepted"] == len(gateway.acknowledged)
-    assert "log-unavailable" in run.summary["stopped"]
+    assert run.json["accepted"] == len(gateway.acknowledged)
+    assert "log-unavailable" in run.json["stopped"]
     assert read_journal(journal)[1].unknown_since_ms is not None
     is_back = True
     again = await replay(*common)
@@ -254,7 +226,7 @@ async def test_nobody_at_the_address_is_said_with_the_address(file: Path, serve:
     run = await replay(file, "--url", gateway.url, "--give-up-after", "1")
     assert run.code == ExitCode.STALLED
     assert gateway.url.removeprefix("http://") in run.err
-    assert run.summary["accepted"] == 0
+    assert run.json["accepted"] == 0
 
 
 async def test_unknown_lines_of_long_ago_are_not_sent_without_being_told(
@@ -303,23 +275,4 @@ async def test_the_rate_is_kept(file: Path, serve: Serve) -> None:
     gateway = await serve(accept_all)
     run = await replay(file, "--url", gateway.url, "--rate", "200/s")
     assert run.code == ExitCode.OK, run.err
-    assert run.summary["elapsed_s"] >= (LINES - 1) / 200
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        ["--rate", "fast"],
-        ["--concurrency", "0"],
-        ["--url", "gateway:8080"],
-        ["--timestamps", "old"],
-        ["--token", "a b"],
-    ],
-)
-async def test_wrong_use_ends_with_2(file: Path, wrong: list[str]) -> None:
-    run = await replay(file, *(["--url", "http://127.0.0.1:1"] if "--url" not in wrong else []), *wrong)
-    assert run.code == ExitCode.USAGE, run.err
-
-
-async def test_a_missing_file_is_wrong_use(tmp_path: Path) -> None:
-    assert (await replay(tmp_path / "none", "--url", "http://127.0.0.1:1")).code == ExitCode.USAGE
+    assert run.json["elapsed_s"] >= (LINES - 1) / 200
