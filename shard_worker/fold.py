@@ -52,6 +52,7 @@ class Appended(Protocol):
 class DeadRecord:
     """A record that cannot count, and why."""
 
+    partition: Partition
     record: Appended
     reason: str
 
@@ -79,6 +80,12 @@ class Batch:
     body: bytes = b""
     periods: set[PeriodId] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
+    """The newest name of each user in the batch."""
+    profiles: dict[str, str] = field(default_factory=dict)
+    """Names that came without points."""
+    erased: list[str] = field(default_factory=list)
+    skipped: AbstractSet[int] = frozenset()
+    """Offsets of records that were judged not to count."""
     dead: list[DeadRecord] = field(default_factory=list)
     counted: int = 0
     increments: int = 0
@@ -139,7 +146,7 @@ class Folder:
 
         Records whose offset is in `skip` were judged not to count; they still move offset and log time.
         """
-        fold = _Fold(self._rules, self._spans, before.log_ms)
+        fold = _Fold(self._rules, self._spans, partition, before.log_ms)
         used = fold.run(records, skip)
         taken = records[:used]
         last = taken[-1]
@@ -147,6 +154,7 @@ class Folder:
         after = Position(Offset(last.offset + 1), LogMs(fold.log_ms))
         batch = Batch(partition, taken, before, after, b"".join(fold.ids), fold.offsets)
         batch.names, batch.dead, batch.counted, batch.repeats = fold.names, fold.dead, fold.counted, fold.repeats
+        batch.profiles, batch.erased, batch.skipped = fold.profiles, fold.erased, skip
         batch.body = _encode(fold.body(after.next_offset, mark))
         batch.periods, batch.increments = fold.touched()
         return batch
@@ -155,13 +163,16 @@ class Folder:
 class _Fold:
     """One batch in the making."""
 
-    def __init__(self, rules: CountingRules, spans: SpanCache, log_ms: int) -> None:
+    def __init__(self, rules: CountingRules, spans: SpanCache, partition: Partition, log_ms: int) -> None:
+        self.partition = partition
         self.rules = rules
         self.spans = spans
         self.log_ms = log_ms
         self.ids: dict[bytes, bool] = {}
         self.offsets: list[int] = []
         self.names: dict[str, str] = {}
+        self.profiles: dict[str, str] = {}
+        self.erased: list[str] = []
         self.dead: list[DeadRecord] = []
         self.counted = 0
         self.repeats = 0
@@ -202,7 +213,7 @@ class _Fold:
             try:
                 decoded = decode(record.value)
             except BadRecord as bad:
-                self.dead.append(DeadRecord(record, str(bad)))
+                self.dead.append(DeadRecord(self.partition, record, str(bad)))
                 continue
             user = decoded.user_id
             id16 = id16_of(user, decoded.id)
@@ -308,7 +319,7 @@ class _Fold:
     def _control(self, record: Control, offset: int, log_ms: int) -> None:
         if isinstance(record, ProfileRecord):
             if record.name is not None:
-                self.names[record.user_id] = record.name
+                self.names[record.user_id] = self.profiles[record.user_id] = record.name
                 self._segments.append(["name", record.user_id, record.name])
             return
         self._close_fold()
@@ -327,6 +338,8 @@ class _Fold:
             self._segments.append([kind, user, self._oldest_open(log_ms)])
         elif isinstance(record, EraseRecord):
             self.names.pop(user, None)
+            self.profiles.pop(user, None)
+            self.erased.append(user)
             self._segments.append(["erase", user, user16(user), offset])
 
     def _boards(self, at: int, log_ms: int) -> list[PeriodId]:

@@ -1,0 +1,24 @@
+"""The id that Kafka gave its cluster when it was formatted: it names the deployment."""
+
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from foundation.service import Refused
+
+REQUEST_TIMEOUT_MS: Final = 10_000
+
+
+async def cluster_id(bootstrap: str) -> str:
+    """The cluster's id. Raises KafkaError when Kafka does not answer, Refused when it has no id (before 0.10.1)."""
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="shardboard-cluster"
+    )
+    try:
+        await admin.start()
+        found = (await admin.describe_cluster()).get("cluster_id")
+    finally:
+        await admin.close()
+    if not found:
+        raise Refused(f"Kafka at {bootstrap} tells no cluster id: version 2.0 or newer is needed")
+    return str(found)

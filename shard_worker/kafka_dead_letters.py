@@ -1,0 +1,68 @@
+"""Writes records that cannot count to the topic of dead letters, bytes untouched, the reason in headers."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+
+from contracts import dead_letter
+from shard_worker.fold import DeadRecord
+
+REQUEST_TIMEOUT_MS: Final = 10_000
+LINGER_MS: Final = 5
+"""Dead letters come in bursts; together they are one request."""
+
+
+class DeadLetters:
+    """One producer per worker, started at the first dead letter: most workers never have one."""
+
+    def __init__(self, bootstrap: str, *, topic: str, source: str) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._source = source
+        self._producer: AIOKafkaProducer | None = None
+
+    async def send(self, dead: Sequence[DeadRecord]) -> None:
+        """Return when Kafka has acknowledged all of them; after an error some may be there, and come once more.
+
+        Raises KafkaError.
+        """
+        producer = await self._started()
+        futures = [
+            await producer.send(self._topic, letter.record.value, key=letter.record.key, headers=self._headers(letter))
+            for letter in dead
+        ]
+        for future in futures:
+            await future
+
+    async def close(self) -> None:
+        """May be called twice."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.stop()
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                acks="all",
+                enable_idempotence=True,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+                linger_ms=LINGER_MS,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer
+
+    def _headers(self, letter: DeadRecord) -> list[tuple[str, bytes]]:
+        reason = letter.reason.encode(errors="replace")[: dead_letter.REASON_BYTES_MAX]
+        return [
+            (dead_letter.REASON, reason),
+            (dead_letter.TOPIC, self._source.encode()),
+            (dead_letter.PARTITION, str(letter.partition).encode()),
+            (dead_letter.OFFSET, str(letter.record.offset).encode()),
+        ]

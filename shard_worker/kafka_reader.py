@@ -1,0 +1,118 @@
+"""Reads the shard's partitions: assigned by hand, from offsets that Redis holds, never from what Kafka remembers.
+
+Group offsets are committed only so that Kafka's own tools show the lag.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from contracts.ids import Offset, Partition
+from contracts.progress import LastRecord
+from shard_worker.partition_state import LogBounds
+
+FETCH_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of one answer of a broker: two of them, decoded, stay below 200 MB."""
+PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024
+"""As `max.message.bytes`: the largest record always fits."""
+FETCH_WAIT_MS: Final = 500
+"""How long a broker holds an empty answer back; a new record ends the wait."""
+REQUEST_TIMEOUT_MS: Final = 10_000
+FIND_S_MAX: Final = 10.0
+"""For finding the last applied records again at start."""
+
+
+class LogNotFound(KafkaError):  # type: ignore[misc]
+    """A record that the log's bounds promise did not come: the broker is slow, or away."""
+
+
+class KafkaReader:
+    """One consumer for a fixed set of partitions. `seek` every partition before the first `poll`."""
+
+    def __init__(self, bootstrap: str, *, topic: str, group: str, partitions: Iterable[Partition]) -> None:
+        self._topics = {partition: TopicPartition(topic, partition) for partition in partitions}
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_bytes=FETCH_BYTES_MAX,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaError."""
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self.close()
+            raise
+        self._consumer.assign(list(self._topics.values()))
+        # Until each is set explicitly, a position falls back to a committed one, which nobody vouches for.
+        for topic_partition in self._topics.values():
+            self._consumer.seek(topic_partition, 0)
+        self._consumer.pause(*self._topics.values())
+
+    async def close(self) -> None:
+        """May be called twice."""
+        await self._consumer.stop()
+
+    async def bounds(self) -> dict[Partition, LogBounds]:
+        """What the log holds at the moment. Raises KafkaError."""
+        wanted = list(self._topics.values())
+        begins, ends = await asyncio.gather(
+            self._consumer.beginning_offsets(wanted), self._consumer.end_offsets(wanted)
+        )
+        return {
+            partition: LogBounds(Offset(begins[topic]), Offset(ends[topic]))
+            for partition, topic in self._topics.items()
+        }
+
+    async def end_offsets(self) -> dict[Partition, Offset]:
+        """Where each partition's log ends at the moment. Raises KafkaError."""
+        ends = await self._consumer.end_offsets(list(self._topics.values()))
+        return {partition: Offset(ends[topic]) for partition, topic in self._topics.items()}
+
+    def follow(self, partition: Partition, offset: Offset) -> None:
+        """Read this partition from `offset`."""
+        self._consumer.seek(self._topics[partition], offset)
+        self._consumer.resume(self._topics[partition])
+
+    async def poll(self, *, wait_s: float, records_max: int) -> dict[Partition, list[Any]]:
+        """The next records, by partition, in log order; nothing when none came within `wait_s`. Raises KafkaError."""
+        polled = await self._consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=records_max)
+        return {Partition(topic.partition): records for topic, records in polled.items()}
+
+    async def find(self, offsets: Mapping[Partition, Offset]) -> dict[Partition, LastRecord]:
+        """The records at these offsets. Every partition among them must be followed anew. Raises KafkaError."""
+        missing = dict(offsets)
+        found: dict[Partition, LastRecord] = {}
+        for partition, offset in offsets.items():
+            self.follow(partition, offset)
+        try:
+            async with asyncio.timeout(FIND_S_MAX):
+                while missing:
+                    wanted = [self._topics[partition] for partition in missing]
+                    polled = await self._consumer.getmany(*wanted, timeout_ms=FETCH_WAIT_MS)
+                    for topic, records in polled.items():
+                        if records:
+                            found[Partition(topic.partition)] = _mark(records[0])
+                            del missing[Partition(topic.partition)]
+                            self._consumer.pause(topic)
+        except TimeoutError as error:
+            raise LogNotFound(f"offsets {missing} did not come within {FIND_S_MAX} s") from error
+        return found
+
+    async def commit(self, offsets: Mapping[Partition, Offset]) -> None:
+        """Show Kafka's tools how far the partitions are applied. Raises KafkaError."""
+        await self._consumer.commit({self._topics[partition]: offset for partition, offset in offsets.items()})
+
+
+def _mark(record: Any) -> LastRecord:
+    return LastRecord(record.offset, record.timestamp, zlib.crc32((record.key or b"") + (record.value or b"")))

@@ -1,0 +1,129 @@
+"""The shard's own Redis: the function library, claims, apply calls in one round trip, the lease.
+
+Any exception of the client library means that it is unknown what was carried out: the caller asks for the progress.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from contracts import redis_keys
+from contracts.ids import Epoch, Offset, Partition, PeriodId, ShardId
+from contracts.progress import Progress, read_progress
+from shard_worker.fold import Batch
+from shard_worker.replies import ApplyReply, ClaimReply, parse_apply, parse_claim
+
+LIBRARY: Final = "shardboard_v1"
+APPLY: Final = "sb1_apply"
+CLAIM: Final = "sb1_claim"
+DROP_NAMES: Final = "sb1_drop_names"
+TAKE_LEASE: Final = "sb1_take_lease"
+DROP_LEASE: Final = "sb1_drop_lease"
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyCall:
+    """A batch with what only is known when it is sent."""
+
+    batch: Batch
+    epoch: Epoch
+    floors: dict[PeriodId, int]
+    """The K-th score of every board that the worker knows or the batch touches."""
+
+
+class ShardRedis:
+    """One worker process's connection to its shard. `writer` is that process's random token."""
+
+    def __init__(self, redis: Redis, *, shard: ShardId, writer: str) -> None:
+        self._redis = redis
+        self._shard = shard
+        self.writer = writer
+
+    async def load_functions(self) -> None:
+        """Make the server know the function library; one of the same version and other code is replaced."""
+        await self._redis.function_load(library_code(), replace=True)
+
+    async def claim(self, partition: Partition, epoch: Epoch, *, begin: Offset | None) -> ClaimReply:
+        """Become the partition's writer. `begin`: where a partition without progress may begin, None if it may not."""
+        args = (str(epoch), self.writer, self._shard, "" if begin is None else str(begin))
+        (raw,) = await self._call_all([(CLAIM, redis_keys.partition_prefix(partition), args)])
+        return parse_claim(raw)
+
+    async def apply(self, calls: Sequence[ApplyCall]) -> list[ApplyReply]:
+        """Carry out all calls in one round trip; their replies in the same order."""
+        raws = await self._call_all(
+            [
+                (
+                    APPLY,
+                    redis_keys.partition_prefix(call.batch.partition),
+                    (
+                        str(call.epoch),
+                        self.writer,
+                        str(call.batch.before.next_offset),
+                        call.batch.ids,
+                        call.batch.body,
+                        _encode(call.floors),
+                    ),
+                )
+                for call in calls
+            ]
+        )
+        return [parse_apply(raw) for raw in raws]
+
+    async def drop_names(self, partition: Partition, epoch: Epoch, users: Sequence[str]) -> None:
+        """Forget the names of users who left the neighbourhood of the top."""
+        prefix = redis_keys.partition_prefix(partition)
+        await self._call_all([(DROP_NAMES, prefix, (str(epoch), self.writer, *users))])
+
+    async def progress(self, partition: Partition) -> Progress | None:
+        """How far the partition is applied, and whose it is."""
+        raw = await self._redis.hgetall(redis_keys.progress(partition))
+        return read_progress({_text(field): _text(value) for field, value in raw.items()})
+
+    async def take_lease(self, lease_ms: int) -> bool:
+        """Take or prolong the lease; True when it is ours now."""
+        (raw,) = await self._call_all([(TAKE_LEASE, redis_keys.LEASE, (self.writer, str(lease_ms)))])
+        return bool(raw)
+
+    async def drop_lease(self) -> None:
+        """Let a standby take over at once."""
+        await self._call_all([(DROP_LEASE, redis_keys.LEASE, (self.writer,))])
+
+    async def _call_all(self, calls: Sequence[tuple[str, str, tuple[Any, ...]]]) -> list[Any]:
+        """Call functions in one round trip. A server that lost the library gets it, and those calls, once more."""
+        answers = await self._send(calls)
+        lost = [i for i, answer in enumerate(answers) if _is_unknown_function(answer)]
+        if lost:  # nothing of these was carried out, so that sending them again is safe
+            await self.load_functions()
+            again = await self._send([calls[i] for i in lost])
+            for i, answer in zip(lost, again, strict=True):
+                answers[i] = answer
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    async def _send(self, calls: Sequence[tuple[str, str, tuple[Any, ...]]]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for function, key, args in calls:
+                pipe.fcall(function, 1, key, *args)
+            return await pipe.execute(raise_on_error=False)
+
+
+def library_code() -> str:
+    """The function library's source."""
+    return resources.files("shard_worker").joinpath("lua/shardboard.lua").read_text(encoding="utf-8")
+
+
+def _is_unknown_function(answer: Any) -> bool:
+    return isinstance(answer, ResponseError) and "function not found" in str(answer).lower()
+
+
+def _text(raw: bytes | str) -> str:
+    return raw.decode() if isinstance(raw, bytes) else raw

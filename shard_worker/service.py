@@ -1,0 +1,160 @@
+"""The worker of one shard: stands by for the lease, then runs one session after the other until it shall drain."""
+
+import asyncio
+import secrets
+from typing import Final
+
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
+
+from contracts.clock import monotonic_s
+from contracts.shard_map import ShardMap
+from foundation.http_internal import InternalPort, Readiness
+from foundation.kafka_cluster import cluster_id
+from foundation.kafka_topics import check_topic
+from foundation.logs import get_log
+from foundation.redis_cluster_mark import ClusterMark, check_cluster_mark, check_never_evicts
+from foundation.redis_connect import connect
+from foundation.service import StopSignal
+from partitioning.ring import static_map
+from shard_worker.kafka_dead_letters import DeadLetters
+from shard_worker.redis_lease import Lease
+from shard_worker.redis_publisher import RedisPublisher
+from shard_worker.redis_session import Session, SessionOver, Tools
+from shard_worker.redis_shard import ShardRedis
+from shard_worker.settings import Settings
+from shard_worker.worker_metrics import WorkerMetrics
+
+RETRY_MIN_S: Final = 0.05
+RETRY_MAX_S: Final = 1.0
+"""Between two sessions while a server is away: soon enough after it returns, without a storm of claims."""
+STAND_BY_S: Final = 0.05
+"""How often a standby looks whether its lease keeper got the lease."""
+WRITER_BYTES: Final = 12
+"""A writer token must never repeat: 96 random bits."""
+
+
+async def serve(settings: Settings, stop: StopSignal) -> None:
+    """Run until `stop` is set. Raises Refused, OSError when the internal port is taken."""
+    worker = Worker(settings)
+    port = InternalPort(worker.metrics.registry, worker.readiness)
+    await port.start(settings.common.admin_listen)
+    get_log().info("serving", shard=settings.shard, admin_port=port.port)
+    try:
+        await worker.run(stop)
+    finally:
+        await port.close()
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, settings: Settings) -> None:
+        common = settings.common
+        self._settings = settings
+        self.metrics = WorkerMetrics(settings.shard)
+        self._redis = connect(settings.redis_url)
+        self._cache = connect(common.cache_url)
+        shard = ShardRedis(self._redis, shard=settings.shard, writer=secrets.token_hex(WRITER_BYTES))
+        lease = Lease(shard, lease_ms=settings.lease_ms)
+        self._tools = Tools(
+            settings=settings,
+            redis=self._redis,
+            shard=shard,
+            lease=lease,
+            publisher=RedisPublisher(
+                self._cache,
+                shard=settings.shard,
+                shown=settings.top_rows,
+                interval_s=settings.publish_interval_ms / 1000,
+                may_publish=lambda: lease.is_held,
+                metrics=self.metrics,
+            ),
+            dead_letters=DeadLetters(common.kafka, topic=common.dead_topic, source=common.actions_topic),
+            metrics=self.metrics,
+        )
+        self._session: Session | None = None
+
+    async def run(self, stop: StopSignal) -> None:
+        """Sessions until `stop` is set, then the last top, then the lease given up. Raises Refused."""
+        helpers_stop = StopSignal()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tools.lease.run(helpers_stop), name="lease")
+                tasks.create_task(self._tools.publisher.run(helpers_stop), name="publisher")
+                await self._run_sessions(stop)
+                helpers_stop.set()
+            await self._tools.lease.drop()
+        finally:
+            await self._tools.dead_letters.close()
+            await self._redis.aclose()
+            await self._cache.aclose()
+
+    def readiness(self) -> Readiness:
+        """A standby is ready to take over; an active worker when every partition advances or is at the log's end."""
+        session, shard = self._session, self._settings.shard
+        if session is None:
+            return Readiness(self._tools.lease.is_elsewhere, {"shard": shard, "role": "standby", "partitions": {}})
+        now_s = monotonic_s()
+        is_ready = session.is_following and all(health.is_ready(now_s) for health in session.health.values())
+        return Readiness(
+            is_ready,
+            {
+                "shard": shard,
+                "role": "active",
+                "partitions": {
+                    str(partition): {"next_offset": position.next_offset, "end_offset": session.ends.get(partition)}
+                    for partition, position in session.applied.items()
+                },
+                "waiting": sorted(session.waiting),
+                "catching_up": sorted(self._tools.publisher.catching_up),
+            },
+        )
+
+    async def _run_sessions(self, stop: StopSignal) -> None:
+        retry_s = RETRY_MIN_S
+        while not stop.is_set:
+            if not self._tools.lease.is_held:
+                self._tools.publisher.offer(None, is_changed=False)
+                await stop.sleep(STAND_BY_S)
+                continue
+            began_s = monotonic_s()
+            try:
+                await self._run_session(stop)
+            except SessionOver as over:
+                get_log().warning("session_over", reason=str(over))
+            except (RedisError, KafkaError, OSError) as error:
+                get_log().warning("session_broken", error=f"{type(error).__name__}: {error}")
+            if monotonic_s() - began_s > RETRY_MAX_S:
+                retry_s = RETRY_MIN_S
+            await stop.sleep(retry_s)
+            retry_s = min(2 * retry_s, RETRY_MAX_S)
+
+    async def _run_session(self, stop: StopSignal) -> None:
+        shard_map = await self._check_ground()
+        session = Session(self._tools, shard_map)
+        self._session = session
+        try:
+            await session.open()
+            await session.follow(stop)
+        finally:
+            self._session = None
+            await session.close()
+
+    async def _check_ground(self) -> ShardMap:
+        """Refuse servers that are not this deployment's; return the map."""
+        common = self._settings.common
+        topic = await check_topic(common, common.actions_topic)
+        mark = ClusterMark(
+            deployment=await cluster_id(common.kafka),
+            topic=common.actions_topic,
+            partitions=topic.partitions,
+            periods=common.calendar.spec,
+            window_ms=common.rules.window_ms,
+        )
+        where = f"the Redis of shard {self._settings.shard}"
+        await check_cluster_mark(self._redis, mark, where=where)
+        await check_never_evicts(self._redis, where=where)
+        await self._tools.shard.load_functions()
+        self._tools.publisher.mark = mark
+        return static_map(topic.partitions, [address.shard for address in common.shards])

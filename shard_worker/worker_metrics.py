@@ -1,0 +1,47 @@
+"""The worker's metrics, with its shard's label filled in. Pure: it only counts."""
+
+from collections.abc import Mapping
+
+from contracts import metric_names
+from contracts.ids import Offset, Partition, ShardId
+from foundation.metrics import Metrics
+from shard_worker.redis_applier import RoundResult
+
+
+class WorkerMetrics:
+    """One per process."""
+
+    def __init__(self, shard: ShardId) -> None:
+        metrics = Metrics()
+        self.registry = metrics.registry
+        self._shard = shard
+        self._records = metrics.counter(metric_names.RECORDS_APPLIED).labels(shard)
+        self._duplicates = metrics.counter(metric_names.DUPLICATES).labels(shard)
+        self._dead = metrics.counter(metric_names.DEAD_LETTERS)
+        self._batch = metrics.histogram(metric_names.APPLY_BATCH).labels(shard)
+        self._fold_factor = metrics.gauge(metric_names.FOLD_FACTOR).labels(shard)
+        self._lag_records = metrics.gauge(metric_names.LAG_RECORDS)
+        self._lag_seconds = metrics.gauge(metric_names.LAG_SECONDS).labels(shard)
+        self.apply_seconds = metrics.histogram(metric_names.APPLY_SECONDS).labels(shard)
+        self.fenced = metrics.counter(metric_names.FENCED).labels(shard)
+        self.seeks = metrics.counter(metric_names.SEEKS).labels(shard)
+        self.publications = metrics.counter(metric_names.PUBLICATIONS).labels(shard)
+        self.recomputations = metrics.counter(metric_names.RECOMPUTATIONS).labels(shard)
+
+    def after_round(self, result: RoundResult) -> None:
+        """Count what a round applied."""
+        records = sum(len(batch.records) for batch in result.applied)
+        increments = sum(batch.increments for batch in result.applied)
+        self._records.inc(records)
+        self._batch.observe(records)
+        self._duplicates.inc(result.repeats)
+        if increments:
+            self._fold_factor.set(sum(batch.counted for batch in result.applied) / increments)
+        for reason, count in result.dead.items():
+            self._dead.labels(self._shard, reason).inc(count)
+
+    def lag(self, lags: Mapping[Partition, Offset | int], *, seconds: float) -> None:
+        """Records not applied yet, by partition, and how far log time is behind."""
+        for partition, lag in lags.items():
+            self._lag_records.labels(self._shard, str(partition)).set(lag)
+        self._lag_seconds.set(seconds)
