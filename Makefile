@@ -40,8 +40,8 @@ check: .venv/.installed-dev ## lint, format and types
 test-deps: ## install the programs that some tests drive: Chromium, HAProxy, Redis, Prometheus
 	@sh tests/support/install_programs.sh
 
-bench: .venv/.installed-dev ## measure (ARGS says what; nothing is measured by `make test`)
-	$(VENV) -m bench $(ARGS)
+bench: .venv/.installed-dev ## measure the hot functions (ARGS="bench/micro/test_merge.py" for some)
+	$(VENV) -m pytest --benchmark-enable --benchmark-only $(or $(ARGS),bench)
 
 lock: $(VENV) ## pin anew what pyproject.toml asks for
 	$(PYTHON) -m venv .venv/lock
