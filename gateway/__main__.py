@@ -1,5 +1,6 @@
 """Starts the gateway: `python -m gateway`, `shardboard gateway`."""
 
+import logging
 import os
 import sys
 
@@ -19,6 +20,8 @@ def main() -> int:
         return ExitCode.REFUSED
 
     async def serve(stop: StopSignal) -> None:
+        # Kafka's client reports every attempt while Kafka is away; the gateway reports that it is, once.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         await Gateway(settings).serve(stop)
 
     return run_service("gateway", settings.common, serve)

@@ -84,23 +84,29 @@ class Gateway:
             address=f"{self._settings.listen.host}:{self.port}",
             internal=f"{common.admin_listen.host}:{self._internal.port}",
         )
+        parts = asyncio.create_task(self._run_parts(), name="parts")
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="http server")
+        stopping = asyncio.create_task(stop.wait(), name="stop signal")
         try:
-            async with asyncio.TaskGroup() as tasks:
-                background = [
-                    tasks.create_task(self._log.run(), name="action log"),
-                    tasks.create_task(self._follower.run(), name="board reader"),
-                    tasks.create_task(self._hub.run(), name="stream hub"),
-                ]
-                serving = tasks.create_task(server.serve(sockets=[listener]), name="http server")
-                stopping = tasks.create_task(stop.wait(), name="stop signal")
-                await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                self._hub.drain()
-                server.should_exit = True
-                await serving
-                for task in (*background, stopping):
-                    task.cancel()
+            await asyncio.wait({parts, serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            self._hub.drain()
+            server.should_exit = True
+            await serving
         finally:
+            for task in (parts, serving, stopping):
+                task.cancel()
+            await asyncio.wait({parts, serving, stopping})
+            listener.close()
             await self._internal.close()
+        if not parts.cancelled():
+            parts.result()  # raises why it ended by itself
+
+    async def _run_parts(self) -> None:
+        """Everything behind the public port. Ends only by failing or being cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._log.run(), name="action log")
+            tasks.create_task(self._follower.run(), name="board reader")
+            tasks.create_task(self._hub.run(), name="stream hub")
 
     @property
     def is_serving(self) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from contracts.partition_key import partition_of
 from contracts.tokens import SCOPE_BACKFILL, SCOPE_WRITE_ANY
 from tests.integration.gateway.conftest import PARTITIONS
-from tests.support.running_gateway import RunningGateway, read_log, token_for
+from tests.support.running_gateway import RunningGateway, read_log, running_gateway, token_for
+from tests.support.wait import wait_until
 
 GOOD = {"user_id": "alice", "action": "commit"}
 ALICE = token_for("alice", name="Alice")
@@ -148,9 +149,6 @@ async def test_a_charset_is_no_other_media_type(gateway: RunningGateway) -> None
 
 async def test_too_many_pending_actions_are_shed(gateway_env: dict[str, str]) -> None:
     """With room for one action and a tick of 100 ms, all but one of those that come together are refused."""
-    from tests.support.running_gateway import running_gateway
-    from tests.support.wait import wait_until
-
     environ = {**gateway_env, "SHARDBOARD_PENDING_ACTIONS_MAX": "1", "SHARDBOARD_TICK_MS": "100"}
     async with running_gateway(environ) as gateway:
         await wait_until(gateway.is_ready, timeout_s=20)

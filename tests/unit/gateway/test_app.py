@@ -1,0 +1,115 @@
+"""The table in front: which requests never reach FastAPI, what other methods get, and what other origins may do."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from gateway.app import GatewayApp, Route, build_rest
+from gateway.http_answers import Message, Receive, Scope, Send, send_answer
+from gateway.routes_page import StaticFile
+
+FILES = {"index.html": StaticFile(b"<!doctype html>", "text/html", '"tag"')}
+
+
+async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_answer(send, 200, ((b"content-type", b"text/plain"),), b"raw")
+
+
+def app(*origins: str) -> GatewayApp:
+    routes = (Route("GET", "/board", endpoint), Route("HEAD", "/board", endpoint), Route("POST", "/actions", endpoint))
+    return GatewayApp(routes, build_rest(FILES, demo=None), frozenset(origins))
+
+
+async def ask(
+    served: GatewayApp, method: str, path: str, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> tuple[int, dict[str, str], bytes]:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": list(headers),
+        "server": ("test", 80),
+        "client": ("test", 1),
+    }
+    await served(scope, receive, send)
+    body = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}, body
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/board"), ("HEAD", "/board"), ("POST", "/actions")])
+async def test_a_raw_endpoint_answers_its_method_and_path(method: str, path: str) -> None:
+    assert (await ask(app(), method, path))[2] == b"raw"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/actions", "OPTIONS, POST"),
+        ("DELETE", "/board", "GET, HEAD, OPTIONS"),
+        ("POST", "/", "GET, HEAD"),
+        ("PUT", "/static/index.html", "GET, HEAD"),
+        ("POST", "/openapi.json", "GET, HEAD"),
+        ("TRACE", "/actions", "OPTIONS, POST"),
+    ],
+)
+async def test_another_method_is_405_and_says_which_there_are(method: str, path: str, allowed: str) -> None:
+    status, headers, body = await ask(app(), method, path)
+    assert (status, headers["content-type"]) == (405, "application/problem+json")
+    assert sorted(headers["allow"].split(", ")) == sorted(allowed.split(", "))
+    assert b"urn:shardboard:problem:method-not-allowed" in body
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/board/", "/actions/7", "/docs", "/static/../settings.py", "/static/x"])
+async def test_another_path_is_404_with_a_problem_document(path: str) -> None:
+    status, headers, body = await ask(app(), "GET", path)
+    assert (status, headers["content-type"]) == (404, "application/problem+json")
+    assert b"urn:shardboard:problem:not-found" in body
+
+
+async def test_options_without_an_origin_says_what_is_possible() -> None:
+    status, headers, _ = await ask(app(), "OPTIONS", "/actions")
+    assert (status, headers) == (204, {"allow": "OPTIONS, POST"})
+
+
+ORIGIN = (b"origin", b"https://a.example")
+PREFLIGHT = (ORIGIN, (b"access-control-request-method", b"POST"))
+
+
+async def test_a_granted_origin_may_ask_and_read() -> None:
+    served = app("https://a.example")
+    status, headers, _ = await ask(served, "OPTIONS", "/actions", PREFLIGHT)
+    assert status == 204
+    assert headers["access-control-allow-origin"] == "https://a.example"
+    assert "POST" in headers["access-control-allow-methods"]
+    assert "authorization" in headers["access-control-allow-headers"]
+    for method, path in (("POST", "/actions"), ("GET", "/nothing"), ("GET", "/actions"), ("GET", "/openapi.json")):
+        _, headers, _ = await ask(served, method, path, (ORIGIN,))
+        assert headers["access-control-allow-origin"] == "https://a.example"
+        assert headers["vary"] == "Origin"
+
+
+async def test_any_origin_where_that_is_configured() -> None:
+    _, headers, _ = await ask(app("*"), "GET", "/board", (ORIGIN,))
+    assert headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("origins", [(), ("https://b.example",)])
+async def test_another_origin_is_granted_nothing(origins: tuple[str, ...]) -> None:
+    for method, path in (("OPTIONS", "/actions"), ("POST", "/actions")):
+        _, headers, _ = await ask(app(*origins), method, path, PREFLIGHT)
+        assert not [name for name in headers if name.startswith("access-control")]
