@@ -8,7 +8,7 @@ earlier top, and the next publication brings the newest.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
@@ -116,7 +116,7 @@ class RedisPublisher:
     async def _read_published(self) -> None:
         if self.mark is not None:
             await check_cluster_mark(self._cache, self.mark, where="the cache")
-        raw: dict[bytes, bytes] = await self._cache.hgetall(redis_keys.SHARD_TOPS)
+        raw: Any = await self._cache.hgetall(redis_keys.SHARD_TOPS)
         tops: list[ShardTop] = []
         for shard, data in raw.items():
             try:
@@ -133,7 +133,7 @@ class RedisPublisher:
     async def _write(self, snapshot: Snapshot) -> None:
         top = self._top(snapshot)
         async with self._cache.pipeline(transaction=False) as pipe:
-            pipe.hset(redis_keys.SHARD_TOPS, self._shard, encode_top(top))  # type: ignore[arg-type]
+            pipe.hset(redis_keys.SHARD_TOPS, self._shard, encode_top(top))
             pipe.xadd(
                 redis_keys.SHARD_TOP_CHANGED,
                 {"shard": self._shard},

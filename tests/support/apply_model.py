@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from contracts.counting import CountingRules, Outcome, advance_log_ms, day_of, judge, open_boards, window_of
 from contracts.identity import id16_of
-from contracts.ids import SCORE_LIMIT, ActionId, Id16, LogMs, PeriodId, Window
+from contracts.ids import SCORE_LIMIT, Id16, LogMs, PeriodId, Window
 from contracts.periods import PeriodCalendar
 from contracts.record import (
     ActionRecord,
@@ -44,7 +44,7 @@ class ApplyModel:
     rules: CountingRules
     boards: dict[str, dict[str, Cell]] = field(default_factory=dict)
     hidden: dict[str, dict[str, Cell]] = field(default_factory=dict)
-    log_ms: LogMs = LogMs(0)
+    log_ms: LogMs = field(default=LogMs(0))
     counted: int = 0
     points: int = 0
     dead: list[int] = field(default_factory=list)
@@ -99,25 +99,20 @@ class ApplyModel:
                 self._received[key] = record.received_at
 
     def _step(self, record: Record, offset: int) -> bool:
+        """Carry a record out; False when a score would leave its bounds."""
         user = record.user_id
         if isinstance(record, ActionRecord):
             return self._add(user, record.points, record.at, scored_at=self.log_ms)
         if isinstance(record, AdjustRecord):
             return self._add(user, record.points, record.at)
         if isinstance(record, VoidRecord):
-            key = f"{user}/{record.void_id}"
-            if self._erased.get(user, -1) > record.void_offset or key in self._voided:
-                return True
-            if not self._add(user, -record.points, record.void_at):
-                return False
-            self._voided.add(key)
-        elif isinstance(record, HideRecord) and user not in self.hidden:
-            boards = [period for period, cells in self.boards.items() if user in cells and self._is_open(period)]
-            self.hidden[user] = {period: self.boards[period].pop(user) for period in boards}
-        elif isinstance(record, UnhideRecord) and user in self.hidden:
-            for period, cell in self.hidden.pop(user).items():
-                if self._is_open(period):
-                    self.boards.setdefault(period, {})[user] = cell
+            return self._void(record)
+        if isinstance(record, HideRecord):
+            self._hide(user)
+        elif isinstance(record, UnhideRecord):
+            for name, cell in self.hidden.pop(user, {}).items():
+                if self._is_open(name):
+                    self.boards.setdefault(name, {})[user] = cell
         elif isinstance(record, EraseRecord):
             self.hidden.pop(user, None)
             for cells in self.boards.values():
@@ -125,18 +120,32 @@ class ApplyModel:
             self._erased[user] = offset
         return True
 
+    def _void(self, record: VoidRecord) -> bool:
+        key = f"{record.user_id}/{record.void_id}"
+        if self._erased.get(record.user_id, -1) > record.void_offset or key in self._voided:
+            return True
+        if not self._add(record.user_id, -record.points, record.void_at):
+            return False
+        self._voided.add(key)
+        return True
+
+    def _hide(self, user: str) -> None:
+        if user not in self.hidden:
+            names = [name for name, cells in self.boards.items() if user in cells and self._is_open(name)]
+            self.hidden[user] = {name: self.boards[name].pop(user) for name in names}
+
     def _add(self, user: str, points: int, at: int, *, scored_at: int | None = None) -> bool:
-        changed: list[tuple[dict[str, dict[str, Cell]], str, Cell]] = []
+        changed: list[tuple[str, Cell]] = []
         for period in open_boards(self.calendar.span_at(at), self.log_ms, self.rules):
             score, was_at = self.hidden[user].get(period, (0, 0)) if user in self.hidden else self._cell(period, user)
             if abs(score + points) >= SCORE_LIMIT:
                 return False
-            changed.append((self.boards, period, (score + points, was_at if scored_at is None else scored_at)))
-        for boards, period, cell in changed:
+            changed.append((period, (score + points, was_at if scored_at is None else scored_at)))
+        for name, cell in changed:
             if user in self.hidden:
-                self.hidden[user][period] = cell
+                self.hidden[user][name] = cell
             else:
-                boards.setdefault(period, {})[user] = cell
+                self.boards.setdefault(name, {})[user] = cell
         self.points += abs(points)
         return True
 
@@ -145,8 +154,3 @@ class ApplyModel:
 
     def _is_open(self, period: str) -> bool:
         return self.log_ms < self.calendar.parse(PeriodId(period)).end_ms + self.rules.lateness_ms
-
-
-def action_id(number: int) -> ActionId:
-    """A short id for tests."""
-    return ActionId(f"a{number}")

@@ -13,7 +13,6 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from redis.asyncio import Redis
 
 from contracts import redis_keys
 from contracts.counting import DAY_MS, CountingRules
@@ -67,8 +66,9 @@ class ApplyMachine(RuleBasedStateMachine):
     def __init__(self, url: str) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.redis: Redis = connect(url)
-        self.runner.run(self.redis.flushall())  # type: ignore[arg-type]
+        client: Any = connect(url)
+        self.redis = client
+        self._empty()
         self.log: list[LogRecord] = []
         self.now_ms = START_MS
         self.epoch = Epoch(1)
@@ -76,6 +76,8 @@ class ApplyMachine(RuleBasedStateMachine):
         self.dead: list[int] = []
         self.snapshots: list[tuple[dict[bytes, bytes], int]] = []
         self.applied = 0
+        self.is_touched = True
+        self.position = Position(Offset(0), LogMs(0))
         self._new_writer()
         assert isinstance(self._claim(), Claimed)
 
@@ -199,16 +201,17 @@ class ApplyMachine(RuleBasedStateMachine):
             "copying": {"state": "copying"},
             "gone": {},
         }[kind]
-        self.runner.run(self.redis.delete(key))  # type: ignore[arg-type]
+        encoded = {field.encode(): value.encode() for field, value in change.items()}
+        self.runner.run(self.redis.delete(key))
         if change:
-            self.runner.run(self.redis.hset(key, mapping={**before, **change}))  # type: ignore[arg-type]
+            self.runner.run(self.redis.hset(key, mapping={**before, **encoded}))
         digest = self._digest()
         batch = self.folder.fold(P, [self._something()], self.position)
         refused = self._run([batch]).refused[P]
         assert isinstance(refused, Fenced)
         assert self._digest() == digest
-        self.runner.run(self.redis.delete(key))  # type: ignore[arg-type]
-        self.runner.run(self.redis.hset(key, mapping=before))  # type: ignore[arg-type]
+        self.runner.run(self.redis.delete(key))
+        self.runner.run(self.redis.hset(key, mapping=before))
 
     @rule()
     def save(self) -> None:
@@ -219,14 +222,14 @@ class ApplyMachine(RuleBasedStateMachine):
     def go_back(self, data: st.DataObject) -> None:
         """The server restarts from an earlier moment: the next call says where it stands, the worker claims again."""
         dump, _ = data.draw(st.sampled_from(self.snapshots[-3:]))
-        self.runner.run(self.redis.flushall())  # type: ignore[arg-type]
+        self._empty()
         for key, value in dump.items():
-            self.runner.run(self.redis.restore(key, 0, value))  # type: ignore[arg-type]
+            self.runner.run(self.redis.restore(key, 0, value))
         assert isinstance(self._claim(), Claimed)
 
     @rule()
     def lose_functions(self) -> None:
-        self.runner.run(self.redis.function_flush())  # type: ignore[arg-type]
+        self.runner.run(self.redis.function_flush())
 
     @rule()
     def take_over(self) -> None:
@@ -282,6 +285,9 @@ class ApplyMachine(RuleBasedStateMachine):
 
     # plumbing
 
+    def _empty(self) -> None:
+        self.runner.run(self.redis.flushall())
+
     def _something(self) -> LogRecord:
         return LogRecord(self.applied, self.now_ms, b"key", encode(SOMETHING))
 
@@ -320,7 +326,7 @@ class ApplyMachine(RuleBasedStateMachine):
         self.dead += [letter.record.offset for letter in dead]
 
     def _hash(self, key: str) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = self.runner.run(self.redis.hgetall(key))  # type: ignore[arg-type]
+        found: dict[bytes, bytes] = self.runner.run(self.redis.hgetall(key))
         return found
 
     def _dump(self) -> dict[bytes, bytes]:
@@ -350,8 +356,11 @@ class ApplyMachine(RuleBasedStateMachine):
 
 
 def test_server_and_model_agree_after_any_history(any_redis_url: str) -> None:
+    def machine() -> ApplyMachine:
+        return ApplyMachine(any_redis_url)
+
     run_state_machine_as_test(
-        lambda: ApplyMachine(any_redis_url),
+        machine,  # type: ignore[arg-type]
         settings=settings(
             max_examples=30,
             stateful_step_count=30,

@@ -191,6 +191,7 @@ async def test_restarts_and_kills_lose_and_double_nothing(deployment: Deployment
     await deployment.act(rng, 200)
     await deployment.redis_server.stop(grace_s=0)
     await deployment.redis_server.start()
+    await deployment.redis.connection_pool.disconnect()
     await deployment.act(rng, 200)
     top = await deployment.until_published()
     assert await deployment.scores() == dict(deployment.expected)
