@@ -1,6 +1,8 @@
 """Writes records that cannot count to the topic of dead letters, bytes untouched, the reason in headers."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -9,6 +11,10 @@ from contracts import dead_letter
 from shard_worker.fold import DeadRecord
 
 REQUEST_TIMEOUT_MS: Final = 10_000
+SEND_S_MAX: Final = 15.0
+"""For one batch's dead letters: above Kafka's own request timeout, so that its error comes first."""
+STOP_S_MAX: Final = 1.0
+"""Stopping waits for what is in flight, which may never be answered."""
 LINGER_MS: Final = 5
 """Dead letters come in bursts; together they are one request."""
 
@@ -25,21 +31,30 @@ class DeadLetters:
     async def send(self, dead: Sequence[DeadRecord]) -> None:
         """Return when Kafka has acknowledged all of them; after an error some may be there, and come once more.
 
-        Raises KafkaError.
+        Raises KafkaError or TimeoutError. A producer that did not answer in time is given up: with idempotence a batch
+        never expires, so that it could stay stuck for good.
         """
-        producer = await self._started()
-        futures = [
-            await producer.send(self._topic, letter.record.value, key=letter.record.key, headers=self._headers(letter))
-            for letter in dead
-        ]
-        for future in futures:
-            await future
+        try:
+            async with asyncio.timeout(SEND_S_MAX):
+                producer = await self._started()
+                futures = [
+                    await producer.send(
+                        self._topic, letter.record.value, key=letter.record.key, headers=self._headers(letter)
+                    )
+                    for letter in dead
+                ]
+                await asyncio.gather(*futures)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """May be called twice."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
-            await producer.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S_MAX):
+                    await producer.stop()
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
