@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from contracts.clock import monotonic_s
 from contracts.exit_codes import ExitCode
@@ -178,7 +178,7 @@ class Up:
             self._wanted,
             self._environ,
             ports=self._ports,
-            postgres_url=f"{_without_password(postgres.address)}?passfile={passfile}",
+            postgres_url=f"{_without_password(postgres.address)}?passfile={quote(str(passfile))}",
             secret_file=self._folder.jwt_secret_file(),
         )
 
@@ -190,14 +190,17 @@ class Up:
     def _write_run(self, state: RunState | None) -> None:
         if state is not None:
             self._state = state
-        processes = tuple(_run_process(keeper) for keeper in (*self._servers, *self._services))
-        RunFile(
+        run = RunFile(
             state=self._state,
             supervisor=self._self,
             url=self._wanted.url,
             environment=self._environment,
-            processes=processes,
-        ).write(self._folder.run_file)
+            processes=tuple(_run_process(keeper) for keeper in (*self._servers, *self._services)),
+        )
+        try:
+            run.write(self._folder.run_file)
+        except OSError as error:  # a full disk must not take down what still runs
+            self._screen.say(f"{self._folder.run_file} could not be written: {error}")
 
 
 def _run_process(keeper: Keeper) -> RunProcess:

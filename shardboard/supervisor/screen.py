@@ -63,15 +63,15 @@ class LiveScreen:
     def __init__(self) -> None:
         from rich.console import Console
         from rich.live import Live
+        from rich.spinner import Spinner
 
-        self._console = Console(highlight=False)
-        self._live = Live(
-            console=self._console, get_renderable=self._table, refresh_per_second=_REDRAWS_PER_S, transient=False
-        )
         self._began_s = monotonic_s()
         self._keepers: dict[str, tuple[Keeper, float]] = {}
         self._notes: dict[str, str] = {}
         self._is_starting = False
+        self._spinner = Spinner("dots")
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=_REDRAWS_PER_S)
 
     def begin(self) -> None:
         self._began_s = monotonic_s()
@@ -99,14 +99,13 @@ class LiveScreen:
             self._live.stop()
 
     def _table(self) -> "Table":
-        from rich.spinner import Spinner
         from rich.table import Table
 
         table = Table.grid(padding=(0, 2))
-        for name, (keeper, took_s) in self._keepers.items():
+        for name, (keeper, took_s) in list(self._keepers.items()):  # rich redraws from a thread of its own
             is_up = keeper.life.state is State.UP
             seconds = took_s if is_up else monotonic_s() - self._began_s
-            sign = "[green]✔[/green]" if is_up else Spinner("dots")
+            sign = "[green]✔[/green]" if is_up else self._spinner
             table.add_row(sign, name, f"{seconds:5.1f} s", self._notes.get(name) or keeper.unit.address)
         return table
 

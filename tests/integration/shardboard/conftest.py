@@ -13,12 +13,15 @@ import msgspec
 import pytest
 
 from contracts.clock import now_ms
+from contracts.exit_codes import ExitCode
 from foundation.settings import TokenSettings
 from shardboard.deployment import RunFile, RunProcess, load_environment, read_run
 from shardboard.embedded.ports import free_ports
 from shardboard.minting import Claims, mint
 from tests.support.command import shardboard, valid
+from tests.support.wait import wait_until_sync
 
+NAMES = ["kafka", "postgres", "cache", "redis-s1", "redis-s2", "gateway", "worker-s1", "worker-s2", "merger"]
 ACTIONS = "[actions.commit]\npoints = 10\n"
 
 
@@ -94,10 +97,14 @@ class Here:
         return ""
 
 
-@pytest.fixture(scope="module")
+def until_all_up(here: Here) -> None:
+    wait_until_sync(lambda: here.status()[0] == ExitCode.OK, timeout_s=60, what="a status without fault")
+
+
+@pytest.fixture(scope="session")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
     """A deployment of 2 shards and 8 partitions that is up; ended afterwards."""
-    deployment = Here(tmp_path_factory.mktemp("deployment"), free_ports(1)[0])
+    deployment = Here(tmp_path_factory.mktemp("my deployment"), free_ports(1)[0])
     (deployment.folder / "actions.toml").write_text(ACTIONS)
     deployment.up_ok()
     yield deployment
