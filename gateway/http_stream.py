@@ -6,6 +6,7 @@ slowly is held back by its own connection and gets the newest state when it is r
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Final
 
 from contracts.clock import monotonic_s, now_ms
@@ -64,7 +65,16 @@ class Topic:
 class StreamHub:
     """All open streams. `run` watches the clock; the board reader calls `boards_changed`."""
 
-    def __init__(self, shelf: BoardShelf, reader: BoardReader, metrics: Metrics, *, clients_max: int) -> None:
+    def __init__(
+        self,
+        shelf: BoardShelf,
+        reader: BoardReader,
+        *,
+        metrics: Metrics,
+        clients_max: int,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self._clock_ms = clock_ms
         self._shelf = shelf
         self._reader = reader
         self._clients_max = clients_max
@@ -87,7 +97,7 @@ class StreamHub:
             await asyncio.sleep(PERIODIC_CHECK_S)
             now_s = monotonic_s()
             is_changed = self._shelf.judge_silence(now_s)
-            at_ms = now_ms()
+            at_ms = self._clock_ms()
             is_beat = now_s >= beat_at_s
             beat_at_s = now_s + SSE_BEAT_S if is_beat else beat_at_s
             for topic in self._topics.values():
@@ -153,7 +163,7 @@ class StreamHub:
         topic = self._topics.get(query.period)
         if topic is None:
             query = BoardQuery(query.period, STREAM_LIMIT, query.fixed)
-            at_ms = now_ms()
+            at_ms = self._clock_ms()
             ready = self._reader.ready(query, at_ms)
             if isinstance(ready, Problem):
                 return ready
@@ -165,7 +175,7 @@ class StreamHub:
         return topic
 
     def _refresh(self, topic: Topic) -> None:
-        at_ms = now_ms()
+        at_ms = self._clock_ms()
         board = self._reader.periods.resolve(topic.query, at_ms)
         if isinstance(board, Problem):
             return

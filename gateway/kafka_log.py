@@ -21,7 +21,7 @@ from foundation.kafka_topics import check_topic
 from foundation.logs import get_log
 from foundation.metrics import Metrics
 from foundation.service import Refused
-from gateway.kafka_producer import Producer
+from gateway.kafka_producer import HAND_OVER_S_MAX, Producer
 from gateway.link_health import LinkHealth
 from gateway.settings import PROBE_EVERY_S, REBUILD_EVERY_S, RECONNECT_MAX_S, RECONNECT_MIN_S, Settings
 
@@ -188,28 +188,31 @@ class ActionLog:
             await asyncio.sleep(tick_s)
             self._has_dirty.clear()
             lanes, self._dirty = self._dirty, set()
-            for lane in lanes:
-                if lane.on_its_way is None:  # else its acknowledgement marks the lane again
-                    await self._send_next(lane)
+            producer = self._producer
+            if producer is None:  # the next one marks every lane with something waiting
+                continue
+            try:
+                async with asyncio.timeout(HAND_OVER_S_MAX):
+                    for lane in lanes:
+                        await self._send_next(lane, producer)
+            except (KafkaError, TimeoutError) as error:
+                get_log().warning("producer_broken", error=repr(error))
+                if self._producer is producer:
+                    self._retire(producer, flush_s=self._retire_s)
 
-    async def _send_next(self, lane: Lane) -> None:
-        producer = self._producer
-        if producer is None:  # the next producer marks every lane with something waiting
-            return
-        batch = lane.take_next()
+    async def _send_next(self, lane: Lane, producer: Producer) -> None:
+        """Hand the lane's next batch over, unless one is on its way: its answer marks the lane again."""
+        batch = lane.take_next() if lane.on_its_way is None and self._producer is producer else None
         if batch is None:
             return
-        lane.on_its_way, batch.sent_at_s = batch, monotonic_s()
+        batch.sent_at_s = monotonic_s()
         try:
             answer = await producer.send(batch.builder, lane.partition)
-        except (KafkaError, TimeoutError) as error:
-            # Not taken, so nothing of it can reach the log. The other lanes meet the same producer.
-            get_log().warning("producer_broken", error=repr(error))
-            lane.on_its_way = None
+        except BaseException:
+            # Not taken, so nothing of it can reach the log.
             self._resolve(batch, Lost.NOT_SENT)
-            if self._producer is producer:
-                self._retire(producer, flush_s=self._retire_s)
-            return
+            raise
+        lane.on_its_way = batch
         answer.add_done_callback(lambda done: self._on_answer(lane, batch, done))
 
     def _on_answer(self, lane: Lane, batch: Batch, answer: "asyncio.Future[Any]") -> None:

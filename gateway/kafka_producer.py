@@ -10,6 +10,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from gateway.settings import BATCH_BYTES_MAX, REQUEST_TIMEOUT_MS
 
 _MARGIN_S: Final = 1.0
+HAND_OVER_S_MAX: Final = 1.0
+"""Handing batches over takes microseconds each; only a producer that lost sight of the topic lets one wait."""
 CONNECT_S_MAX: Final = REQUEST_TIMEOUT_MS / 1000 + _MARGIN_S
 _KILL_S_MAX: Final = REQUEST_TIMEOUT_MS / 1000 + _MARGIN_S
 """A request on its way ends at its own timeout; then the sender stops."""
@@ -51,11 +53,10 @@ class Producer:
     async def send(self, batch: BatchBuilder, partition: int) -> "asyncio.Future[Any]":
         """Hand a batch over; the future is Kafka's answer, and comes late or never while Kafka is away.
 
-        Waits only if this partition has a batch that is not on its way yet; kafka_log.py never lets that happen.
-        Raises KafkaError when the producer is broken, TimeoutError when it does not take the batch.
+        Waits only if this partition has a batch that is not on its way yet, which kafka_log.py never lets happen, or if
+        the topic is not known any more: the caller sets a limit. Raises KafkaError when the producer is broken.
         """
-        async with asyncio.timeout(_MARGIN_S):
-            answer: asyncio.Future[Any] = await self._inner.send_batch(batch, self._topic, partition=partition)
+        answer: asyncio.Future[Any] = await self._inner.send_batch(batch, self._topic, partition=partition)
         return answer
 
     async def is_answered(self) -> bool:

@@ -43,7 +43,7 @@ class Gateway:
         self._log = ActionLog(settings, metrics)
         self._shelf = BoardShelf(stale_after_s=STALE_AFTER_S, boards_max=BOARDS_MAX)
         reader = BoardReader(self._shelf, common.calendar)
-        self._hub = StreamHub(self._shelf, reader, metrics, clients_max=settings.sse_clients_max)
+        self._hub = StreamHub(self._shelf, reader, metrics=metrics, clients_max=settings.sse_clients_max)
         self._follower = CacheFollower(common.cache_url, self._shelf, self._hub.boards_changed)
         desk = ActionDesk(self._log, SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms), metrics)
         tokens = TokenChecker(settings.tokens, metrics, cache_max=settings.token_cache_max)
