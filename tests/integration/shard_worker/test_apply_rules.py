@@ -26,7 +26,7 @@ from shard_worker.fold import DeadRecord, Folder, Position
 from shard_worker.local_top import LocalTop
 from shard_worker.redis_applier import Applier, RoundResult
 from shard_worker.redis_shard import ShardRedis
-from shard_worker.replies import Absent, Ahead, Claimed, Damaged, Fenced, InState, Paused
+from shard_worker.replies import Absent, Ahead, Claimed, Damaged, Fenced, InState, Paused, Seek
 from tests.support.apply_model import LogRecord
 
 P = Partition(7)
@@ -307,3 +307,68 @@ async def test_batch_larger_than_one_command_takes_is_applied_whole(rig: Rig) ->
     assert await rig.redis.zcard(redis_keys.scores(P, ALL)) == 9_000
     assert await rig.redis.hlen(redis_keys.scored_at(P, ALL)) == 9_000
     assert await rig.redis.scard(redis_keys.seen(P, rig.position.log_ms // W)) == 9_000  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"writer": "zombie"},
+        {"epoch": "0"},
+        {"epoch": "2"},
+        {"fenced": "1"},
+        {"state": "copying"},
+        {"state": "restoring"},
+    ],
+    ids=str,
+)
+async def test_who_may_not_write_writes_nothing(rig: Rig, stored: dict[str, str]) -> None:
+    await rig.send(rig.act(5))
+    await rig.redis.hset(redis_keys.progress(P), mapping=stored)
+    before = {key: await rig.redis.dump(key) async for key in rig.redis.scan_iter()}
+    log = [LogRecord(1, T0, b"k", encode(rig.act(5)))]
+    result = await rig.applier.run(rig.folder.fold_all(P, log, rig.position), {P: Epoch(1)})
+    assert isinstance(result.refused[P], Fenced)
+    assert {key: await rig.redis.dump(key) async for key in rig.redis.scan_iter()} == before
+
+
+@pytest.mark.parametrize("stored", [0, 9])
+async def test_other_offset_is_answered_with_the_stored_one_in_either_direction(rig: Rig, stored: int) -> None:
+    await rig.send(rig.act(5))
+    await rig.redis.hset(redis_keys.progress(P), "next_offset", stored)
+    log = [LogRecord(1, T0, b"k", encode(rig.act(5)))]
+    result = await rig.applier.run(rig.folder.fold_all(P, log, rig.position), {P: Epoch(1)})
+    assert (result.refused, result.applied, await rig.score()) == ({P: Seek(Offset(stored))}, [], 5)
+
+
+async def test_lost_functions_are_loaded_again_and_the_call_is_made(rig: Rig) -> None:
+    await rig.redis.function_flush()
+    await rig.send(rig.act(5))
+    assert await rig.score() == 5
+
+
+async def test_only_two_windows_and_three_days_are_remembered(rig: Rig) -> None:
+    for step in range(5):
+        await rig.send(rig.act(1, limits=Limits(cap_per_day=9)), at=T0 + step * DAY_MS)
+        await rig.send(rig.act(1), at=T0 + step * DAY_MS + W)
+    keys = {key.decode() async for key in rig.redis.scan_iter()}
+    assert len([key for key in keys if ":seen:" in key]) == 2
+    assert len([key for key in keys if ":caps:" in key]) == 3
+
+
+async def test_stale_tops_are_told_only_when_a_row_near_the_top_changed(rig: Rig) -> None:
+    for points in range(10, 20):
+        await rig.send(rig.act(points, user=f"u{points}"))
+        rig.top.settle()
+    await rig.send(HideRecord(id=ActionId("h1"), user_id=UserId("u10"), **BY))
+    assert rig.top.stale == set()
+    await rig.send(UnhideRecord(id=ActionId("h2"), user_id=UserId("u10"), **BY))
+    assert rig.top.stale == set()
+    for record in (
+        AdjustRecord(id=ActionId("h3"), user_id=UserId("u19"), points=-15, at=T0, **BY),
+        HideRecord(id=ActionId("h4"), user_id=UserId("u18"), **BY),
+        UnhideRecord(id=ActionId("h5"), user_id=UserId("u18"), **BY),
+        AdjustRecord(id=ActionId("h6"), user_id=UserId("u10"), points=100, at=T0, **BY),
+    ):
+        await rig.send(record)
+        assert ALL in rig.top.stale
+        rig.top.stale.clear()
