@@ -118,7 +118,9 @@ async def _partitions_of(common: "CommonSettings") -> int:
 def _line(row: "ScoreRow") -> str:
     from datetime import UTC, datetime
 
+    from shardboard.status.render import printable
+
     at = (
         f"{datetime.fromtimestamp(row.scored_at / 1000, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z" if row.scored_at else "-"
     )
-    return f"{row.score:>16}  {row.partition:>9}  {at:<24}  {row.user_id}\n"
+    return f"{row.score:>16}  {row.partition:>9}  {at:<24}  {printable(row.user_id)}\n"

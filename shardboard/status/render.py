@@ -22,11 +22,16 @@ def render(status: Status) -> RenderableType:
     return Group(*parts)
 
 
+def printable(text: str) -> str:
+    """What a user called themselves, without the codes that would steer the operator's terminal."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
 def _processes(status: Status) -> Table:
     table = _table("process", "pid", "state", "restarts", "address")
     for process in status.processes:
         state = Text(process.state, style=_STYLES.get(process.state, "red"))
-        table.add_row(process.name, str(process.pid or "-"), state, str(process.restarts), process.address)
+        table.add_row(process.name, str(process.pid or "-"), state, str(process.restarts), Text(process.address))
     return table
 
 
@@ -46,7 +51,7 @@ def _board(board: BoardStatus | None) -> list[RenderableType]:
     stale = f"   without news of {', '.join(board.stale_shards)}" if board.stale_shards else ""
     table = _table("rank", "score", "user", "name")
     for row in board.top:
-        table.add_row(str(row.rank), f"{row.score:,}", row.user_id, row.name or "")
+        table.add_row(str(row.rank), f"{row.score:,}", Text(printable(row.user_id)), Text(printable(row.name or "")))
     return [Text(f"board  {board.period}   {board.age_ms / 1000:.1f} s old{stale}"), Text(), table]
 
 

@@ -23,7 +23,7 @@ class Ending(Enum):
     KILLED = auto()
 
 
-def end_supervisor(data_dir: Path) -> Ending:
+def end_supervisor(data_dir: Path, *, orderly_s_max: float = ORDERLY_S_MAX) -> Ending:
     """Ask it to end, wait, and kill it when it does not; its children die with it. Blocks."""
     folder = DataDir(data_dir)
     run = read_run(folder.run_file)
@@ -38,7 +38,7 @@ def end_supervisor(data_dir: Path) -> Ending:
         return Ending.NOTHING_RUNS
     try:
         signal.pidfd_send_signal(fd, signal.SIGTERM)
-        if select.select([fd], [], [], ORDERLY_S_MAX)[0]:
+        if select.select([fd], [], [], orderly_s_max)[0]:
             return Ending.ORDERLY
         signal.pidfd_send_signal(fd, signal.SIGKILL)
         select.select([fd], [], [], ORDERLY_S_MAX)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from contracts.exit_codes import ExitCode
-from shardboard.all_settings import read_all
 from tests.support.command import shardboard, valid
 
 CATALOGUE = "[actions.commit]\npoints = 10\n"
@@ -52,8 +51,3 @@ def test_check_is_content_and_warns_of_what_nothing_reads(tmp_path: Path) -> Non
     answer = shardboard("config", "check", cwd=tmp_path, environ={"SHARDBOARD_KAFAK": "x"})
     assert answer.returncode == ExitCode.DIFFERENT
     assert "SHARDBOARD_KAFAK" in answer.stderr
-
-
-def test_a_worker_is_checked_with_a_shard_of_the_deployment() -> None:
-    found = read_all({"SHARDBOARD_SHARDS": "eu=redis://a:1/0,us=redis://b:1/0"})
-    assert not [fault for fault in found.faults if "SHARDBOARD_SHARD " in fault]

@@ -8,9 +8,8 @@ from tests.integration.shardboard.conftest import Here
 
 def test_what_up_says_lets_one_act(here: Here) -> None:
     """The curl that is printed is run as printed."""
-    command = re.search(r"^  curl .*?\n.*?$", here.up_log, re.MULTILINE)
-    assert command is not None
-    answer = subprocess.run(["sh", "-c", command[0]], capture_output=True, text=True, timeout=20)
+    *_, command = re.findall(r"^  curl .*\n.*$", here.up_log, re.MULTILINE)
+    answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
     assert '"points":10' in answer.stdout.replace(" ", "")
     for word in (f"http://127.0.0.1:{here.port}/", "ready in", "logs", "shardboard down", "actions.toml"):
         assert word in here.up_log

@@ -22,7 +22,7 @@ async def put_progress(redis: Redis, partition: int, *, state: str = "owned", ep
     await redis.hset(redis_keys.progress(Partition(partition)), mapping=fields)
 
 
-async def all_scores(shards: Shards, shard: str, partition: int) -> list[ScoreRow]:
+async def all_scores(shards: Shards, shard: str, *, partition: int) -> list[ScoreRow]:
     chunks = shards.scores(ShardId(shard), Partition(partition), period=ALL_TIME)
     return [row async for rows in chunks for row in rows]
 
@@ -37,7 +37,7 @@ async def test_every_user_of_a_large_partition_is_told_once(valkey: Redis, s1: t
     await valkey.zadd(redis_keys.scores(Partition(1), ALL_TIME), users)
     await valkey.hset(redis_keys.scored_at(Partition(1), ALL_TIME), "user-7", "1700000000123")
     async with Shards(s1) as shards:
-        rows = await all_scores(shards, "s1", 1)
+        rows = await all_scores(shards, "s1", partition=1)
     assert len(rows) == len(users)
     assert {row.user_id: row.score for row in rows} == users
     assert {row for row in rows if row.scored_at} == {ScoreRow("user-7", 7 - 10_000, 1700000000123, Partition(1))}
@@ -64,7 +64,7 @@ async def test_ids_of_any_bytes_and_the_largest_score_come_through(valkey: Redis
     users = {"zoë ✓": 2**53 - 1, 'quo"te\n': -(2**53) + 1}
     await valkey.zadd(redis_keys.scores(Partition(0), ALL_TIME), users)
     async with Shards(s1) as shards:
-        assert {row.user_id: row.score for row in await all_scores(shards, "s1", 0)} == users
+        assert {row.user_id: row.score for row in await all_scores(shards, "s1", partition=0)} == users
 
 
 async def test_an_empty_board_has_no_rows(valkey: Redis, s1: tuple[ShardAddress, ...]) -> None:
