@@ -17,9 +17,11 @@ from contracts.clock import monotonic_s
 from contracts.ids import Partition, UserId
 from contracts.metric_names import ACTIONS_ACCEPTED, ACTIONS_PENDING, PRODUCE_SECONDS, PRODUCER_REBUILDS
 from contracts.partition_key import cached_partitioner
+from foundation.kafka_cluster import cluster_id
 from foundation.kafka_topics import check_topic
 from foundation.logs import get_log
 from foundation.metrics import Metrics
+from foundation.redis_cluster_mark import ClusterMark
 from foundation.service import Refused
 from gateway.kafka_producer import HAND_OVER_S_MAX, Producer
 from gateway.link_health import LinkHealth
@@ -121,6 +123,7 @@ class ActionLog:
         self._has_dirty = asyncio.Event()
         self._wants_producer = asyncio.Event()
         self._wants_producer.set()
+        self._mark: asyncio.Future[ClusterMark] = asyncio.Future()
         self._retired: set[asyncio.Task[None]] = set()
         self._left_behind: set[Batch] = set()
         self._accepted = metrics.counter(ACTIONS_ACCEPTED)
@@ -137,6 +140,10 @@ class ActionLog:
     def is_ready(self) -> bool:
         """Whether an action appended now is likely to be acknowledged."""
         return self._producer is not None and not self._health.is_down and self._is_answered
+
+    async def mark(self) -> ClusterMark:
+        """Which deployment this is, once Kafka was reached."""
+        return await asyncio.shield(self._mark)
 
     def append(self, user_id: UserId, record: bytes) -> Place | Refusal:
         """Put a record into its partition's next batch, or say why not."""
@@ -317,8 +324,12 @@ class ActionLog:
                 "users would change partitions; the number is fixed for the life of a deployment"
             )
         try:
-            if not self._lanes:
-                await check_topic(common, common.actions_topic)
+            if not self._mark.done():
+                facts = await check_topic(common, common.actions_topic)
+                deployment = await cluster_id(common.kafka)
+                periods, window_ms = common.calendar.spec, common.rules.window_ms
+                mark = ClusterMark(deployment, facts.name, facts.partitions, periods, window_ms)
+                self._mark.set_result(mark)
         except BaseException:
             await producer.close(flush_s=0)
             raise

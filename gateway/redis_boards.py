@@ -13,6 +13,7 @@ from contracts.ids import PeriodId
 from contracts.redis_keys import TOP_CHANGED, top
 from contracts.tops import decode_global_top
 from foundation.logs import get_log
+from foundation.redis_cluster_mark import ClusterMark, check_cluster_mark
 from foundation.redis_connect import connect
 from gateway.board_shelf import BoardShelf
 from gateway.settings import BOARDS_MAX
@@ -29,6 +30,21 @@ RECONNECT_MIN_S: Final = 0.1
 RECONNECT_MAX_S: Final = 2.0
 
 _PERIOD: Final = b"period"
+
+
+async def check_cache_belongs(url: str, mark: ClusterMark) -> None:
+    """Return once the cache was seen to belong to this deployment, or was marked so. Raises Refused when it does not.
+
+    Reads go on meanwhile: without Kafka nobody can say which deployment this is, and boards are public.
+    """
+    while True:
+        client = connect(url, socket_timeout_s=SOCKET_TIMEOUT_S, connections_max=1)
+        try:
+            return await check_cluster_mark(client, mark, where=f"the cache at {url.rpartition('@')[2]}")
+        except (RedisError, OSError):  # the follower reports it
+            await asyncio.sleep(RECONNECT_MAX_S)
+        finally:
+            await client.aclose()
 
 
 class CacheFollower:

@@ -22,7 +22,7 @@ from gateway.http_demo import DemoActions, DemoAnswer, DemoBody, DemoList
 from gateway.http_stream import StreamHub
 from gateway.http_tokens import TokenChecker
 from gateway.kafka_log import ActionLog
-from gateway.redis_boards import CacheFollower
+from gateway.redis_boards import CacheFollower, check_cache_belongs
 from gateway.routes_page import read_files
 from gateway.settings import BOARDS_MAX, CONNECTIONS_WAITING_MAX, FLUSH_RESERVE_S, STALE_AFTER_S, Settings
 from gateway.submission import SubmissionRules
@@ -107,6 +107,11 @@ class Gateway:
             tasks.create_task(self._log.run(), name="action log")
             tasks.create_task(self._follower.run(), name="board reader")
             tasks.create_task(self._hub.run(), name="stream hub")
+            tasks.create_task(self._check_deployment(), name="check deployment")
+
+    async def _check_deployment(self) -> None:
+        """Raises Refused when Kafka and the cache belong to different deployments, or P, periods or window differ."""
+        await check_cache_belongs(self._settings.common.cache_url, await self._log.mark())
 
     @property
     def is_serving(self) -> bool:

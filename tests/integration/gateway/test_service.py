@@ -9,13 +9,15 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from redis.asyncio import Redis
 
+from contracts.redis_keys import CLUSTER
 from foundation.service import Refused, StopSignal
 from foundation.settings import Address
 from gateway.service import Gateway, bind, read_catalogue
 from gateway.settings import read_settings
 from shardboard.embedded.ports import free_ports
-from tests.support.running_gateway import RunningGateway, token_for
+from tests.support.running_gateway import RunningGateway, running_gateway, token_for
 from tests.support.wait import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,6 +81,18 @@ async def test_a_taken_internal_port_is_named_and_the_public_one_is_free_again(g
         with pytest.raises(Refused, match="SHARDBOARD_ADMIN_LISTEN"):
             await Gateway(read_settings(environ)).serve(StopSignal())
     bind(Address("127.0.0.1", port)).close()
+
+
+async def test_the_cache_of_another_deployment_is_refused(gateway_env: dict[str, str], valkey: Redis) -> None:
+    """The first gateway marks the cache; one that would count other periods must not serve from it."""
+    async with running_gateway(gateway_env):
+        await wait_until(lambda: valkey.exists(CLUSTER), timeout_s=20, what="the mark")
+    stop = StopSignal()
+    other = {**gateway_env, "SHARDBOARD_LISTEN": "127.0.0.1:0", "SHARDBOARD_PERIODS": "all_time,monthly"}
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.timeout(20):
+            await Gateway(read_settings(other)).serve(stop)
+    assert caught.group_contains(Refused, match="belongs to another deployment: periods is")
 
 
 async def test_as_a_process_it_serves_and_ends_with_0_on_sigterm(gateway_env: dict[str, str]) -> None:
