@@ -12,6 +12,9 @@ from contracts.periods import PeriodSpan
 from contracts.record import ActionRecord, Limits, Record
 
 DAY_MS: Final = 86_400_000
+CAP_DAYS_BEFORE: Final = 2
+"""Days of used limits remembered besides today: a cooldown of up to a day must survive two changes of day when clocks
+differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,4 +86,20 @@ SHARD_TOPS_IGNORED: Final = _counter(
 )
 CACHE_LOSSES: Final = _counter("shardboard_merger_cache_losses_total", "Times the merger lost the cache or its data")
 
+# Archiver
+RECORDS_ARCHIVED: Final = _counter("shardboard_records_archived_total", "Records archived, by outcome", "outcome")
+ARCHIVE_SECONDS: Final = _seconds("shardboard_archive_seconds", "One transaction of raw rows")
+SCORES_SECONDS: Final = _seconds("shardboard_archive_scores_seconds", "One transaction of scores")
+ARCHIVE_LAG_RECORDS: Final = _gauge("shardboard_archive_lag_records", "Records not archived yet", "partition")
+SCORES_PENDING: Final = _gauge("shardboard_archive_scores_pending", "Archived actions that are not in the scores yet")
+POSITIONS_MOVED: Final = _counter(
+    "shardboard_archive_positions_moved_total", "Transactions refused because another archiver was ahead"
+)
+ARCHIVE_SESSIONS: Final = _counter(
+    "shardboard_archive_sessions_total", "Times the archiver began anew, by reason", "reason"
+)
+BOARDS_CLOSED: Final = _counter("shardboard_boards_closed_total", "Boards closed, by kind of period", "kind")
+BOARDS_DROPPED: Final = _counter("shardboard_boards_dropped_total", "Closed boards dropped from shards, per partition")
+ROWS_RETIRED: Final = _counter("shardboard_rows_retired_total", "Rows deleted because of their age", "table")
+
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, MetricName))

@@ -1,4 +1,4 @@
-"""Which deployment a Postgres database belongs to, stored by the first archiver that uses it; another one is refused."""
+"""Which deployment a Postgres database belongs to, stored by the first archiver that uses it; others are refused."""
 
 from dataclasses import asdict
 

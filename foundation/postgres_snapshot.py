@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 import asyncpg
 import msgspec
 
-from contracts.counting import DAY_MS
+from contracts.counting import CAP_DAYS_BEFORE, DAY_MS
 from contracts.ids import Id16, LogMs, Offset, Partition, PeriodId, UserId, Window
 from contracts.progress import LastRecord
 from foundation.postgres_connect import Connection
@@ -20,8 +20,6 @@ from foundation.postgres_sql import statements
 
 CHUNK_ROWS: Final = 5_000
 """Rows held at a time: some MB, and one call's worth for Redis."""
-CAP_DAYS_BEFORE: Final = 2
-"""Days of used limits besides today that still decide anything: a cooldown lasts up to a day, and clocks differ."""
 _COUNTED: Final = "counted"
 _decode_parked: Final = msgspec.json.Decoder(dict[PeriodId, tuple[int, int]]).decode
 _T = TypeVar("_T")
