@@ -86,9 +86,9 @@ class Up:
             await self._start_together(group, self._services, tries=SERVICE_TRIES, within_s=SERVICES_START_S_MAX)
         finally:
             self._screen.end_start()
-        # 4.
-        self._write_run("up")
+        # 4. In this order: whoever waits for `up` in run.json finds everything said.
         on_ready(self._environment)
+        self._write_run("up")
 
     async def _start_together(
         self, group: asyncio.TaskGroup, keepers: Sequence[Keeper], *, tries: int, within_s: float | None
