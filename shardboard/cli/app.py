@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "down": "shardboard.cli.down",
     "status": "shardboard.cli.status",
     "scores": "shardboard.cli.scores",
+    "verify": "shardboard.cli.verify",
     "replay": "shardboard.cli.replay",
     "token": "shardboard.cli.token",
     "demo": "shardboard.cli.demo",

@@ -1,0 +1,1 @@
+"""`shardboard verify`: the log's count against every store, while everything runs."""
