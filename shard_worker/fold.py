@@ -251,7 +251,7 @@ class _Fold:
         return self._end(len(records))
 
     def body(self, next_offset: Offset, last: LastRecord) -> dict[str, Any]:
-        """The call's body, in the words of `lua/shardboard.lua`."""
+        """The call's body, in the words of `lua/40_apply.lua`."""
         return {
             "next_offset": next_offset,
             "log_ms": self.log_ms,

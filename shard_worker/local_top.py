@@ -1,8 +1,8 @@
 """The shard's exact best rows of every board, ties included, over all its partitions. Pure.
 
-Scores only grow by actions, so the new top is within the old top and the users of a batch at or above the K-th score:
-apply calls get that score as the floor and return those users. Whatever else changes scores or partitions makes a board
-*stale*: it must be replaced by what is read from Redis before it is shown again.
+Scores only grow by actions, so the new top is within the old top and the users of a batch at or above its last row:
+apply calls get that row's score and time as the floor and return those users. Whatever else changes scores or
+partitions makes a board *stale*: it must be replaced by what is read from Redis before it is shown again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,9 @@ from typing import Any, Final, NamedTuple
 from contracts.ids import SCORE_LIMIT, LogMs, Partition, PeriodId, UserId
 from contracts.ranking import TopRow
 
-NO_FLOOR: Final = -SCORE_LIMIT
+Floor = tuple[int, int]
+"""Score and scored_at of the last tracked row: who has the same score later stands behind it."""
+NO_FLOOR: Final[Floor] = (-SCORE_LIMIT, 0)
 """Below every score: all users are wanted, since the board has room."""
 TRACKED_PER_SHOWN: Final = 2
 """Rows tracked for each row published: names are kept of users near the top too, so that one who enters has a name."""
@@ -72,11 +74,15 @@ class LocalTop:
         """The boards that have been heard of."""
         return set(self._boards)
 
-    def floors(self, periods: Iterable[PeriodId]) -> dict[PeriodId, int]:
-        """For the known boards and `periods`: the score from which a user may be among the tracked rows."""
+    def floors(self, periods: Iterable[PeriodId]) -> dict[PeriodId, Floor]:
+        """For the known boards and `periods`: the place from which a user may be among the tracked rows."""
         floors = dict.fromkeys(periods, NO_FLOOR)
         for period, board in self._boards.items():
-            floors[period] = -board.order[-1].minus_score if board.is_cut and board.order else NO_FLOOR
+            if board.is_cut and board.order:
+                last = board.order[-1]
+                floors[period] = (-last.minus_score, last.scored_at)
+            else:
+                floors[period] = NO_FLOOR
         return floors
 
     def take(self, partition: Partition, rows: Mapping[PeriodId, Sequence[Any]], names: Mapping[str, str]) -> None:

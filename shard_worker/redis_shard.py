@@ -16,6 +16,7 @@ from contracts import redis_keys
 from contracts.ids import Epoch, Offset, Partition, PeriodId, ShardId
 from contracts.progress import Progress, read_progress
 from shard_worker.fold import Batch
+from shard_worker.local_top import Floor
 from shard_worker.replies import ApplyReply, ClaimReply, parse_apply, parse_claim
 
 LIBRARY: Final = "shardboard_v1"
@@ -33,8 +34,8 @@ class ApplyCall:
 
     batch: Batch
     epoch: Epoch
-    floors: dict[PeriodId, int]
-    """The K-th score of every board that the worker knows or the batch touches."""
+    floors: dict[PeriodId, Floor]
+    """The last tracked row of every board that the worker knows or the batch touches."""
 
 
 class ShardRedis:
@@ -117,8 +118,9 @@ class ShardRedis:
 
 
 def library_code() -> str:
-    """The function library's source."""
-    return resources.files("shard_worker").joinpath("lua/shardboard.lua").read_text(encoding="utf-8")
+    """The function library's source: the files of `lua/` in the order of their names."""
+    files = (file for file in resources.files("shard_worker").joinpath("lua").iterdir() if file.name.endswith(".lua"))
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(files, key=lambda file: file.name))
 
 
 def _is_unknown_function(answer: Any) -> bool:

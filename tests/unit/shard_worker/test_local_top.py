@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from contracts.ids import LogMs, Partition, PeriodId, UserId
 from contracts.ranking import TopRow, top_rows
-from shard_worker.local_top import NAMES_SLACK, NO_FLOOR, LocalTop
+from shard_worker.local_top import NAMES_SLACK, NO_FLOOR, Floor, LocalTop
 
 ALL, TODAY, YESTERDAY = PeriodId("all_time"), PeriodId("daily:2026-11-24"), PeriodId("daily:2026-11-23")
 USERS = "abcdefghijklmnoü"
@@ -32,13 +32,14 @@ class Scores:
         return Partition(sum(user.encode()) % self.partitions)
 
     def reply(
-        self, partition: Partition, touched: dict[PeriodId, set[str]], floors: dict[PeriodId, int]
+        self, partition: Partition, touched: dict[PeriodId, set[str]], floors: dict[PeriodId, Floor]
     ) -> dict[PeriodId, list[object]]:
         rows: dict[PeriodId, list[object]] = {}
         for board, users in touched.items():
             for user in users:
                 row = self.boards[board][user]
-                if row.partition == partition and row.score >= floors[board]:
+                is_wanted = (-row.score, row.scored_at) <= (-floors[board][0], floors[board][1])
+                if row.partition == partition and (is_wanted or floors[board] == NO_FLOOR):
                     rows.setdefault(board, []).extend((user, row.score, row.scored_at))
         return rows
 
@@ -124,7 +125,7 @@ def test_floor_is_the_last_tracked_score_once_rows_were_cut() -> None:
     assert top.floors([TODAY]) == {ALL: NO_FLOOR, TODAY: NO_FLOOR}
     top.take(P0, {ALL: ["c", 4, 1]}, {})
     top.settle()
-    assert top.floors([]) == {ALL: 4}
+    assert top.floors([]) == {ALL: (4, 1)}
 
 
 def test_change_below_the_shown_rows_is_not_told() -> None:

@@ -25,8 +25,8 @@ from contracts.record import (
 from shard_worker.fold import DeadRecord, Folder, Position
 from shard_worker.local_top import LocalTop
 from shard_worker.redis_applier import Applier, RoundResult
-from shard_worker.redis_shard import ShardRedis
-from shard_worker.replies import Absent, Ahead, Claimed, Damaged, Fenced, InState, Paused, Seek
+from shard_worker.redis_shard import ApplyCall, ShardRedis
+from shard_worker.replies import Absent, Ahead, Applied, Claimed, Damaged, Fenced, InState, Paused, Seek
 from tests.support.apply_model import LogRecord
 
 P = Partition(7)
@@ -353,6 +353,25 @@ async def test_only_two_windows_and_three_days_are_remembered(rig: Rig) -> None:
     keys = {key.decode() async for key in rig.redis.scan_iter()}
     assert len([key for key in keys if ":seen:" in key]) == 2
     assert len([key for key in keys if ":caps:" in key]) == 3
+
+
+async def test_reply_tells_who_reached_the_last_tracked_row_first_and_not_who_came_after(rig: Rig) -> None:
+    await rig.send(*(rig.act(5, user=user) for user in "bcdef"), at=T0 + 5)
+    rig.top.settle()
+    assert rig.top.floors([])[ALL] == (5, T0 + 5)
+    rows = await rig.shard.apply([call(rig, rig.act(5, user="a"), rig.act(5, user="z"), at=T0 + 5)])
+    assert isinstance(rows[0], Applied)
+    assert rows[0].rows[ALL][::3] == ["a", "z"]
+    later = call(rig, rig.act(5, user="g"), rig.act(6, user="h"), at=T0 + 6, first=7)
+    rows = await rig.shard.apply([later])
+    assert isinstance(rows[0], Applied)
+    assert rows[0].rows[ALL] == ["h", 6, T0 + 6]
+
+
+def call(rig: Rig, *records: Record, at: int, first: int = 5) -> ApplyCall:
+    log = [LogRecord(first + n, at, b"k", encode(record)) for n, record in enumerate(records)]
+    batch = rig.folder.fold(P, log, Position(Offset(first), LogMs(at)))
+    return ApplyCall(batch, Epoch(1), rig.top.floors(batch.periods))
 
 
 async def test_stale_tops_are_told_only_when_a_row_near_the_top_changed(rig: Rig) -> None:
