@@ -46,7 +46,7 @@ class Route:
 class GatewayApp:
     """The whole public interface. Stateless itself."""
 
-    def __init__(self, routes: tuple[Route, ...], rest: FastAPI, cors_origins: frozenset[str]) -> None:
+    def __init__(self, routes: tuple[Route, ...], rest: FastAPI, *, cors_origins: frozenset[str]) -> None:
         self._table = {(route.method, route.path): route.endpoint for route in routes}
         self._rest = rest
         self._origins = frozenset(origin.encode() for origin in cors_origins)

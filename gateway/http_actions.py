@@ -20,7 +20,7 @@ from gateway.http_answers import (
     send_problem,
 )
 from gateway.http_tokens import TokenChecker
-from gateway.kafka_log import Acknowledged, ActionLog, Lost, Refusal
+from gateway.kafka_log import Acknowledged, ActionLog, Lost, Place, Refusal
 from gateway.problem import Problem
 from gateway.settings import BODY_BYTES_MAX
 from gateway.submission import Submission, SubmissionRules, judge, parse_body
@@ -33,12 +33,12 @@ RETRY_AFTER: Final = (b"retry-after", b"1")
 class ActionDesk:
     """Takes the body of an action by a known caller, and answers. Shared by POST /actions and the demo."""
 
-    def __init__(self, log: ActionLog, rules: SubmissionRules, metrics: Metrics) -> None:
+    def __init__(self, log: ActionLog, rules: SubmissionRules, *, metrics: Metrics) -> None:
         self._log = log
         self._rules = rules
         self._refused = metrics.counter(ACTIONS_REFUSED)
 
-    async def take(self, send: Send, caller: Caller, body: bytes, at_ms: int) -> None:
+    async def take(self, send: Send, caller: Caller, *, body: bytes, at_ms: int) -> None:
         """Judge, write, answer: 201 only when the log acknowledged."""
         parsed = parse_body(body)
         if isinstance(parsed, Problem):
@@ -56,7 +56,7 @@ class ActionDesk:
         outcome = await place.batch.outcome
         if isinstance(outcome, Lost):
             return await self.refuse(send, _lost(outcome, action))
-        return await send_answer(send, 201, (JSON_TYPE,), _receipt(action, place.partition, outcome, place.nth))
+        return await send_answer(send, 201, headers=(JSON_TYPE,), body=_receipt(action, place, outcome=outcome))
 
     async def refuse(self, send: Send, problem: Problem) -> None:
         """Answer with a problem, and count it."""
@@ -86,15 +86,15 @@ class ActionsEndpoint:
         if isinstance(caller, Problem):
             return await self._desk.refuse(send, caller)
         try:
-            body = await read_json_body(media_type, length, receive)
+            body = await read_json_body(receive, media_type=media_type, length=length)
         except Disconnected:
             return None
         if isinstance(body, Problem):
             return await self._desk.refuse(send, body)
-        return await self._desk.take(send, caller, body, at_ms)
+        return await self._desk.take(send, caller, body=body, at_ms=at_ms)
 
 
-async def read_json_body(media_type: bytes | None, length: bytes | None, receive: Receive) -> bytes | Problem:
+async def read_json_body(receive: Receive, *, media_type: bytes | None, length: bytes | None) -> bytes | Problem:
     """The body of a request that says it is JSON and small enough, or the problem."""
     if media_type != b"application/json" and not _is_json(media_type):
         return Problem(
@@ -112,11 +112,11 @@ def _is_json(media_type: bytes | None) -> bool:
     return media_type is not None and media_type.partition(b";")[0].strip().lower() == b"application/json"
 
 
-def _receipt(action: Submission, partition: int, outcome: Acknowledged, nth: int) -> bytes:
+def _receipt(action: Submission, place: Place, *, outcome: Acknowledged) -> bytes:
     base = outcome.base_offset
-    offset = b"null" if base is None else b"%d" % (base + nth)
+    offset = b"null" if base is None else b"%d" % (base + place.nth)
     return b'{"action_id":"%b","points":%d,"partition":%d,"offset":%b}' % (
-        action.action_id.encode(), action.points, partition, offset,
+        action.action_id.encode(), action.points, place.partition, offset,
     )  # fmt: skip
 
 
@@ -140,6 +140,6 @@ def _lost(outcome: Lost, action: Submission) -> Problem:
     return Problem(LOG_UNAVAILABLE, said[outcome], members={"action_id": action.action_id}, headers=(RETRY_AFTER,))
 
 
-def demo_caller(user_id: UserId, name: str, at_ms: int) -> Caller:
+def demo_caller(user_id: UserId, name: str, *, at_ms: int) -> Caller:
     """A demo user, who needs no token."""
     return Caller(subject=user_id, name=name, may_write_any=False, may_backfill=False, expires_ms=at_ms)

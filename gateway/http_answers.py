@@ -20,7 +20,7 @@ _PROBLEM_TYPE: Final = (b"content-type", MEDIA_TYPE.encode())
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
-async def send_answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+async def send_answer(send: Send, status: int, *, headers: Headers, body: bytes) -> None:
     """One whole answer; content-length is added."""
     await send(
         {
@@ -34,7 +34,8 @@ async def send_answer(send: Send, status: int, headers: Headers, body: bytes) ->
 
 async def send_problem(send: Send, problem: Problem) -> None:
     """A problem document."""
-    await send_answer(send, problem.kind.status, (_PROBLEM_TYPE, _NO_STORE, *problem.headers), problem.body())
+    headers = (_PROBLEM_TYPE, _NO_STORE, *problem.headers)
+    await send_answer(send, problem.kind.status, headers=headers, body=problem.body())
 
 
 def header_of(scope: Scope, wanted: bytes) -> bytes | None:

@@ -66,7 +66,7 @@ class DemoList:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI
         """Answer one request."""
-        await send_answer(send, 200, (JSON_TYPE, (b"cache-control", b"no-cache")), self._body)
+        await send_answer(send, 200, headers=(JSON_TYPE, (b"cache-control", b"no-cache")), body=self._body)
 
 
 class DemoActions:
@@ -78,7 +78,9 @@ class DemoActions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            body = await read_json_body(header_of(scope, b"content-type"), header_of(scope, b"content-length"), receive)
+            body = await read_json_body(
+                receive, media_type=header_of(scope, b"content-type"), length=header_of(scope, b"content-length")
+            )
         except Disconnected:
             return None
         if isinstance(body, Problem):
@@ -98,5 +100,5 @@ class DemoActions:
                 send, Problem(FOREIGN_USER, "Only demo users act here; GET /demo lists them.")
             )
         at_ms = now_ms()
-        caller = demo_caller(person.user_id, person.name, at_ms)
-        return await self._desk.take(send, caller, body, at_ms)
+        caller = demo_caller(person.user_id, person.name, at_ms=at_ms)
+        return await self._desk.take(send, caller, body=body, at_ms=at_ms)

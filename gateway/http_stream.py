@@ -54,7 +54,7 @@ class Topic:
 
     __slots__ = ("beat", "board", "clients", "frame", "query")
 
-    def __init__(self, query: BoardQuery, board: PeriodId, frame: Frame, beat: bytes) -> None:
+    def __init__(self, query: BoardQuery, board: PeriodId, *, frame: Frame, beat: bytes) -> None:
         self.query = query
         self.board = board
         self.frame = frame
@@ -132,14 +132,14 @@ class StreamHub:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             await send({"type": "http.response.body", "body": HELLO, "more_body": True})
-            return await self._serve(topic, client, send)
+            return await self._serve(topic, client, send=send)
         finally:
             watching.cancel()
             self._clients -= 1
             topic.clients.discard(client)
             self._close_if_empty(topic)
 
-    async def _serve(self, topic: Topic, client: Client, send: Send) -> None:
+    async def _serve(self, topic: Topic, client: Client, *, send: Send) -> None:
         loop = asyncio.get_running_loop()
         while not client.is_gone:
             piece = client.cursor.take(topic.frame, topic.beat)
@@ -170,7 +170,7 @@ class StreamHub:
             board = self._reader.periods.resolve(query, at_ms)
             assert not isinstance(board, Problem), "a board was found for it"
             answer = self._answer(board, at_ms)
-            topic = Topic(query, board, first_frame(answer, ready.body), beat_bytes(answer))
+            topic = Topic(query, board, frame=first_frame(answer, ready.body), beat=beat_bytes(answer))
             self._topics[query.period] = topic
         return topic
 
@@ -183,7 +183,7 @@ class StreamHub:
         if isinstance(ready, Problem):  # the shelf gave its place to newer boards: the clients keep what they have
             return
         answer = self._answer(board, at_ms)
-        frame = next_frame(topic.frame, answer, ready.body)
+        frame = next_frame(topic.frame, answer, body=ready.body)
         topic.board, topic.beat = board, beat_bytes(answer)
         if frame is not topic.frame:
             topic.frame = frame

@@ -220,9 +220,9 @@ class ActionLog:
             self._resolve(batch, Lost.NOT_SENT)
             raise
         lane.on_its_way = batch
-        answer.add_done_callback(lambda done: self._on_answer(lane, batch, done))
+        answer.add_done_callback(lambda done: self._on_answer(lane, batch, answer=done))
 
-    def _on_answer(self, lane: Lane, batch: Batch, answer: "asyncio.Future[Any]") -> None:
+    def _on_answer(self, lane: Lane, batch: Batch, *, answer: "asyncio.Future[Any]") -> None:
         """Kafka's client is done with a batch: in time or long after its deadline, maybe a retired producer's."""
         if lane.on_its_way is batch:
             lane.on_its_way = None

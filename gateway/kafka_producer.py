@@ -20,7 +20,7 @@ _KILL_S_MAX: Final = REQUEST_TIMEOUT_MS / 1000 + _MARGIN_S
 class Producer:
     """Sends batches to partitions with acks=all; what it retries it does not write twice."""
 
-    def __init__(self, inner: Any, topic: str, partitions: int) -> None:
+    def __init__(self, inner: Any, topic: str, *, partitions: int) -> None:
         self._inner = inner
         self._topic = topic
         self.partitions = partitions
@@ -44,7 +44,7 @@ class Producer:
         except BaseException:
             await inner.stop()
             raise
-        return cls(inner, topic, len(partitions))
+        return cls(inner, topic, partitions=len(partitions))
 
     def new_batch(self) -> BatchBuilder:
         """An empty batch. It may be sent by a later producer too."""

@@ -66,7 +66,7 @@ def describe(document: Document, *, demo: tuple[type, type] | None) -> Document:
     if demo is not None:
         body, answer = demo
         paths["/demo"] = {
-            "get": _operation("List the demo's users and actions", _json(200, "The demo", answer.__name__))
+            "get": _operation("List the demo's users and actions", _json(200, "The demo", schema=answer.__name__))
         }
         paths["/demo/actions"] = {"post": _post_demo(body.__name__)}
     return document
@@ -76,7 +76,7 @@ def _post_actions() -> Document:
     return {
         **_operation(
             "Record an action",
-            _json(201, "Recorded: durable in the log.", "ActionReceipt"),
+            _json(201, "Recorded: durable in the log.", schema="ActionReceipt"),
             UNAUTHENTICATED, FOREIGN_USER, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY, INVALID_FIELD,
             UNKNOWN_ACTION, TIMESTAMP_OUTSIDE_WINDOW, LOG_UNAVAILABLE, OVERLOADED,
         ),
@@ -89,7 +89,7 @@ def _post_demo(body: str) -> Document:
     return {
         **_operation(
             "Perform an action as a demo user",
-            _json(201, "Recorded: durable in the log.", "ActionReceipt"),
+            _json(201, "Recorded: durable in the log.", schema="ActionReceipt"),
             FOREIGN_USER, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY, INVALID_FIELD, UNKNOWN_ACTION,
             LOG_UNAVAILABLE, OVERLOADED,
         ),
@@ -99,7 +99,7 @@ def _post_demo(body: str) -> Document:
 
 def _get_board() -> Document:
     answers = {
-        **_json(200, "The board.", "BoardAnswer", headers={"ETag": {"schema": {"type": "string"}}}),
+        **_json(200, "The board.", schema="BoardAnswer", headers={"ETag": {"schema": {"type": "string"}}}),
         "304": {"description": "Not changed since the version in If-None-Match."},
     }
     limit = {"type": "integer", "minimum": 1, "maximum": GLOBAL_TOP_ROWS, "default": LIMIT_DEFAULT}
@@ -150,7 +150,7 @@ def _operation(summary: str, answers: Document, *problems: ProblemKind) -> Docum
     return {"summary": summary, "operationId": summary.lower().replace(" ", "_"), "responses": {**answers, **refused}}
 
 
-def _json(status: int, description: str, schema: str, headers: Document | None = None) -> Document:
+def _json(status: int, description: str, *, schema: str, headers: Document | None = None) -> Document:
     answer: Document = {
         "description": description,
         "content": {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}},

@@ -50,7 +50,7 @@ async def check_cache_belongs(url: str, mark: ClusterMark) -> None:
 class CacheFollower:
     """Keeps the shelf up to date. `run` ends only by being cancelled; without a cache it tries again."""
 
-    def __init__(self, url: str, shelf: BoardShelf, on_change: Callable[[set[PeriodId]], None]) -> None:
+    def __init__(self, url: str, shelf: BoardShelf, *, on_change: Callable[[set[PeriodId]], None]) -> None:
         self._url = url
         self._shelf = shelf
         self._on_change = on_change

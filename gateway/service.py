@@ -44,8 +44,10 @@ class Gateway:
         self._shelf = BoardShelf(stale_after_s=STALE_AFTER_S, boards_max=BOARDS_MAX)
         reader = BoardReader(self._shelf, common.calendar)
         self._hub = StreamHub(self._shelf, reader, metrics=metrics, clients_max=settings.sse_clients_max)
-        self._follower = CacheFollower(common.cache_url, self._shelf, self._hub.boards_changed)
-        desk = ActionDesk(self._log, SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms), metrics)
+        self._follower = CacheFollower(common.cache_url, self._shelf, on_change=self._hub.boards_changed)
+        desk = ActionDesk(
+            self._log, SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms), metrics=metrics
+        )
         tokens = TokenChecker(settings.tokens, metrics, cache_max=settings.token_cache_max)
         board = BoardEndpoint(reader, metrics)
         routes = [
@@ -58,7 +60,7 @@ class Gateway:
             routes += [Route(method, "/demo", offered) for method in ("GET", "HEAD")]
             routes += [Route("POST", "/demo/actions", DemoActions(desk))]
         rest = build_rest(read_files(), demo=(DemoBody, DemoAnswer) if settings.is_demo else None)
-        self._app = GatewayApp(tuple(routes), rest, settings.cors_origins)
+        self._app = GatewayApp(tuple(routes), rest, cors_origins=settings.cors_origins)
         self._internal = InternalPort(metrics.registry, self._readiness)
         self._server: _Server | None = None
         self.port = 0

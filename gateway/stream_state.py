@@ -30,7 +30,7 @@ def first_frame(answer: BoardAnswer, body: bytes) -> Frame:
     return _frame(answer, body, serial=1)
 
 
-def next_frame(last: Frame, answer: BoardAnswer, body: bytes) -> Frame:
+def next_frame(last: Frame, answer: BoardAnswer, *, body: bytes) -> Frame:
     """The frame to send after `last`, which is `last` itself while nothing visible changed."""
     return last if _seen(answer) == last.seen else _frame(answer, body, serial=last.serial + 1)
 

@@ -70,7 +70,7 @@ async def stream(gateway: RunningGateway, query: str = "", **headers: str) -> As
 @pytest.fixture
 async def fresh(gateway: RunningGateway, valkey: Redis) -> AsyncIterator[RunningGateway]:
     """A gateway with one board, which stays fresh while the test goes on."""
-    await write_board(valkey, ALL, 1, [("ada", 1)])
+    await write_board(valkey, ALL, version=1, scores=[("ada", 1)])
 
     async def keep_beating() -> None:
         stop = asyncio.Event()
@@ -99,9 +99,9 @@ async def test_the_state_comes_first_then_each_change_once(fresh: RunningGateway
         assert first is not None
         assert (first.event, first.id) == ("board", "1")
         assert first.data == (await fresh.get("/leaderboard")).json
-        await write_board(valkey, ALL, 2, [("ada", 1)], as_of_ms=5_000)  # nothing that can be seen
+        await write_board(valkey, ALL, version=2, scores=[("ada", 1)], as_of_ms=5_000)  # nothing that can be seen
         await wait_until(lambda: has_version(fresh, 2))
-        await write_board(valkey, ALL, 3, [("bob", 2), ("ada", 1)])
+        await write_board(valkey, ALL, version=3, scores=[("bob", 2), ("ada", 1)])
         second = await live.next_event()
         assert second is not None
         assert (second.id, [row["user_id"] for row in second.data["entries"]]) == ("3", ["bob", "ada"])
@@ -118,9 +118,9 @@ async def test_a_change_reaches_every_stream_of_its_board_and_no_other(fresh: Ru
         for live in (one, two, by_kind, by_id):
             await live.next_board()
         assert await fresh.metric("shardboard_sse_clients") == 4
-        await write_board(valkey, today, 5, [("cyd", 5)])
+        await write_board(valkey, today, version=5, scores=[("cyd", 5)])
         assert (await by_kind.next_board())["version"] == (await by_id.next_board())["version"] == 5
-        await write_board(valkey, ALL, 6, [("dan", 6)])
+        await write_board(valkey, ALL, version=6, scores=[("dan", 6)])
         assert (await one.next_board())["version"] == (await two.next_board())["version"] == 6
     await wait_until(lambda: _has_no_clients(fresh), what="the closed streams to be noticed")
 
@@ -130,14 +130,14 @@ async def test_a_client_that_has_the_version_gets_nothing_until_it_changes(
 ) -> None:
     async with stream(fresh, **{"Last-Event-ID": "1"}) as live:
         assert await live.response.content.readline() == b": connected\n"
-        await write_board(valkey, ALL, 2, [("bob", 2)])
+        await write_board(valkey, ALL, version=2, scores=[("bob", 2)])
         assert (await live.next_board())["version"] == 2
     async with stream(fresh, **{"Last-Event-ID": "1"}) as behind:
         assert (await behind.next_board())["version"] == 2
 
 
 async def test_staleness_is_sent_and_so_is_its_end(gateway: RunningGateway, valkey: Redis) -> None:
-    await write_board(valkey, ALL, 1, [("ada", 1)])
+    await write_board(valkey, ALL, version=1, scores=[("ada", 1)])
     await wait_until(lambda: _is_fresh(gateway))
     async with stream(gateway) as live:
         assert not (await live.next_board())["stale"]
@@ -158,7 +158,7 @@ async def test_a_slow_client_gets_the_newest_state_not_every_one(fresh: RunningG
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     last = 3_000
     for version in range(2, last + 1):
-        await write_board(valkey, ALL, version, [(f"user-{n}-{'x' * 100}", version) for n in range(10)])
+        await write_board(valkey, ALL, version=version, scores=[(f"user-{n}-{'x' * 100}", version) for n in range(10)])
     await wait_until(lambda: has_version(fresh, last), timeout_s=30)
     writer.transport.resume_reading()  # type: ignore[attr-defined]
     frames, wanted = 0, b'"version":%d,' % last

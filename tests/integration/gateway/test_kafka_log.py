@@ -43,8 +43,8 @@ async def timed(gateway: RunningGateway, body: dict[str, str]) -> Answer:
     return answer
 
 
-def environment(address: str, cache_url: str, tmp_path: Path) -> dict[str, str]:
-    actions_file = tmp_path / "actions.toml"
+def environment(address: str, cache_url: str, *, folder: Path) -> dict[str, str]:
+    actions_file = folder / "actions.toml"
     actions_file.write_text(CATALOGUE)
     return {
         "SHARDBOARD_KAFKA": address,
@@ -73,7 +73,7 @@ async def test_a_frozen_log_503_in_time_and_201_again_with_each_action_written(
     """Freeze, send to several partitions, thaw, send the same ids again: all are acknowledged, and the log has every
     id; an id may stand there twice, which the repeat rule counts once."""
     kafka = await start_kafka("frozen")
-    environ = environment(kafka.address, valkey_url, tmp_path)
+    environ = environment(kafka.address, valkey_url, folder=tmp_path)
     await create_topics(load_common(environ), partitions=4, replication=1)
     async with running_gateway(environ) as gateway:
         await wait_until(gateway.is_ready, timeout_s=20, what="the gateway to be ready")
@@ -105,7 +105,7 @@ async def test_a_killed_log_503_in_time_and_201_again(
     start_kafka: StartKafka, valkey_url: str, valkey: Redis, tmp_path: Path
 ) -> None:
     kafka = await start_kafka("killed")
-    environ = environment(kafka.address, valkey_url, tmp_path)
+    environ = environment(kafka.address, valkey_url, folder=tmp_path)
     await create_topics(load_common(environ), partitions=4, replication=1)
     async with running_gateway(environ) as gateway:
         await wait_until(gateway.is_ready, timeout_s=20, what="the gateway to be ready")
@@ -129,7 +129,7 @@ async def test_a_gateway_started_before_its_log_serves_as_soon_as_it_is_there(
     valkey_url: str, valkey: Redis, tmp_path: Path
 ) -> None:
     kafka = KafkaServer(tmp_path / "late", port=free_ports(1)[0])
-    environ = environment(kafka.address, valkey_url, tmp_path)
+    environ = environment(kafka.address, valkey_url, folder=tmp_path)
     async with running_gateway(environ) as gateway:
         answer = await timed(gateway, act("early"))
         assert (answer.status, answer.code) == (503, "log-unavailable")

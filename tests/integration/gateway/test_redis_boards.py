@@ -22,7 +22,7 @@ ALL = PeriodId("all_time")
 
 
 async def write_board(
-    cache: Redis, period: PeriodId, version: int, scores: Sequence[tuple[str, int]], **fields: Any
+    cache: Redis, period: PeriodId, *, version: int, scores: Sequence[tuple[str, int]], **fields: Any
 ) -> None:
     """As the merger does: the board, then the entry in the stream of changes."""
     board = GlobalTop(
@@ -51,7 +51,7 @@ async def read(gateway: RunningGateway, query: str = "") -> dict[str, Any]:
     return body
 
 
-async def has_version(gateway: RunningGateway, version: int, query: str = "") -> bool:
+async def has_version(gateway: RunningGateway, version: int, *, query: str = "") -> bool:
     answer = await gateway.get(f"/leaderboard{query}")
     return answer.status == 200 and bool(answer.json["version"] == version)
 
@@ -61,7 +61,7 @@ async def is_stale(gateway: RunningGateway, expected: bool) -> bool:
 
 
 async def test_a_board_is_served_as_the_merger_wrote_it(gateway: RunningGateway, valkey: Redis) -> None:
-    await write_board(valkey, ALL, 7, [("ada", 30), ("bob", 20), ("cyd", 20), ("dan", 1)])
+    await write_board(valkey, ALL, version=7, scores=[("ada", 30), ("bob", 20), ("cyd", 20), ("dan", 1)])
     await wait_until(lambda: has_version(gateway, 7), what="the board")
     await wait_until(lambda: is_stale(gateway, False), what="the board to be fresh")
     assert await read(gateway, "?limit=3") == {
@@ -83,9 +83,9 @@ async def test_boards_written_before_the_start_are_there(gateway_env: dict[str, 
     today = CALENDAR.current("daily", now_ms()).id
     past = PeriodId("daily:2024-02-29")
     for version, period in enumerate((ALL, today, past), start=1):
-        await write_board(valkey, period, version, [("ada", version)])
+        await write_board(valkey, period, version=version, scores=[("ada", version)])
     async with running_gateway(gateway_env) as gateway:
-        await wait_until(lambda: has_version(gateway, 2, "?period=daily"), what="today's board")
+        await wait_until(lambda: has_version(gateway, 2, query="?period=daily"), what="today's board")
         assert (await read(gateway, f"?period={today}"))["entries"] == (await read(gateway, "?period=daily"))["entries"]
         assert (await read(gateway, f"?period={past}"))["version"] == 3
 
@@ -107,28 +107,28 @@ async def test_periods_without_a_board(gateway: RunningGateway) -> None:
 
 
 async def test_a_lower_version_never_replaces_a_higher_one(gateway: RunningGateway, valkey: Redis) -> None:
-    await write_board(valkey, ALL, 9, [("ada", 9)])
+    await write_board(valkey, ALL, version=9, scores=[("ada", 9)])
     await wait_until(lambda: has_version(gateway, 9))
-    await write_board(valkey, ALL, 8, [("ada", 8)])
+    await write_board(valkey, ALL, version=8, scores=[("ada", 8)])
     other = CALENDAR.current("weekly", now_ms()).id
-    await write_board(valkey, other, 10, [("ada", 10)])
-    await wait_until(lambda: has_version(gateway, 10, "?period=weekly"), what="a change after the lower one")
+    await write_board(valkey, other, version=10, scores=[("ada", 10)])
+    await wait_until(lambda: has_version(gateway, 10, query="?period=weekly"), what="a change after the lower one")
     assert (await read(gateway))["version"] == 9
 
 
 async def test_a_board_that_cannot_be_read_leaves_the_last_one(gateway: RunningGateway, valkey: Redis) -> None:
-    await write_board(valkey, ALL, 1, [("ada", 1)])
+    await write_board(valkey, ALL, version=1, scores=[("ada", 1)])
     await wait_until(lambda: has_version(gateway, 1))
     await valkey.set(top(ALL), b"\xc1 not msgpack")
     await valkey.xadd(TOP_CHANGED, {"period": ALL, "version": "2"})
     other = CALENDAR.current("weekly", now_ms()).id
-    await write_board(valkey, other, 3, [("ada", 3)])
-    await wait_until(lambda: has_version(gateway, 3, "?period=weekly"))
+    await write_board(valkey, other, version=3, scores=[("ada", 3)])
+    await wait_until(lambda: has_version(gateway, 3, query="?period=weekly"))
     assert (await read(gateway))["version"] == 1
 
 
 async def test_a_silent_merger_makes_boards_stale_and_its_beat_fresh(gateway: RunningGateway, valkey: Redis) -> None:
-    await write_board(valkey, ALL, 1, [("ada", 1)])
+    await write_board(valkey, ALL, version=1, scores=[("ada", 1)])
     await beat(valkey)
     await wait_until(lambda: is_stale(gateway, False), what="fresh")
     fresh = (await gateway.get("/leaderboard")).headers["ETag"]
@@ -140,14 +140,14 @@ async def test_a_silent_merger_makes_boards_stale_and_its_beat_fresh(gateway: Ru
 
 
 async def test_a_stale_shard_is_named(gateway: RunningGateway, valkey: Redis) -> None:
-    await write_board(valkey, ALL, 1, [("ada", 1)], stale_shards=("s2",))
+    await write_board(valkey, ALL, version=1, scores=[("ada", 1)], stale_shards=("s2",))
     await wait_until(lambda: has_version(gateway, 1))
     body = await read(gateway)
     assert (body["stale"], body["stale_shards"]) == (True, ["s2"])
 
 
 async def test_an_unchanged_board_costs_304(gateway: RunningGateway, valkey: Redis) -> None:
-    await write_board(valkey, ALL, 1, [("ada", 1)], stale_shards=("s1",))
+    await write_board(valkey, ALL, version=1, scores=[("ada", 1)], stale_shards=("s1",))
     await wait_until(lambda: has_version(gateway, 1))
     first = await gateway.get("/leaderboard")
     tag = first.headers["ETag"]
@@ -155,7 +155,7 @@ async def test_an_unchanged_board_costs_304(gateway: RunningGateway, valkey: Red
     for sent in (tag, f"W/{tag}", f'"other", {tag}', "*"):
         answer = await gateway.get("/leaderboard", **{"If-None-Match": sent})
         assert (answer.status, answer.body, answer.headers["ETag"]) == (304, b"", tag)
-    await write_board(valkey, ALL, 2, [("ada", 2)], stale_shards=("s1",))
+    await write_board(valkey, ALL, version=2, scores=[("ada", 2)], stale_shards=("s1",))
     await wait_until(lambda: has_version(gateway, 2))
     assert (await gateway.get("/leaderboard", **{"If-None-Match": tag})).status == 200
 
@@ -169,14 +169,14 @@ async def test_a_cache_that_dies_leaves_the_last_board_stale_and_its_return_is_f
     elsewhere = ValkeyServer(server.data_dir, port=free_ports(1)[0], name="elsewhere")
     async with running_gateway({**gateway_env, "SHARDBOARD_CACHE_URL": server.address}) as gateway:
         async with Redis.from_url(server.address) as cache:
-            await write_board(cache, ALL, 1, [("ada", 1)])
+            await write_board(cache, ALL, version=1, scores=[("ada", 1)])
             await wait_until(lambda: has_version(gateway, 1))
         await server.stop()
         await wait_until(lambda: is_stale(gateway, True), what="stale")
         assert (await read(gateway))["entries"][0]["score"] == 1
         await elsewhere.start()
         async with Redis.from_url(elsewhere.address) as cache:
-            await write_board(cache, ALL, 2, [("ada", 2)])
+            await write_board(cache, ALL, version=2, scores=[("ada", 2)])
             await cache.delete(TOP_CHANGED)
         await elsewhere.stop()
         await server.start()
@@ -199,7 +199,7 @@ async def test_a_gateway_that_never_reached_the_cache_says_so(
 
 async def test_a_reader_costs_the_cache_nothing(gateway: RunningGateway, valkey: Redis) -> None:
     """The cache counts the commands of its clients: hundreds of reads must not add any but the follower's XREADs."""
-    await write_board(valkey, ALL, 1, [("ada", 1)])
+    await write_board(valkey, ALL, version=1, scores=[("ada", 1)])
     await wait_until(lambda: has_version(gateway, 1))
     await valkey.config_resetstat()
     for _ in range(200):

@@ -13,17 +13,19 @@ FILES = {"index.html": StaticFile(b"<!doctype html>", "text/html", '"tag"')}
 
 
 async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-    await send_answer(send, 200, ((b"content-type", b"text/plain"),), b"raw")
+    await send_answer(send, 200, headers=((b"content-type", b"text/plain"),), body=b"raw")
 
 
 def app(*origins: str) -> GatewayApp:
     routes = (Route("GET", "/board", endpoint), Route("HEAD", "/board", endpoint), Route("POST", "/actions", endpoint))
-    return GatewayApp(routes, build_rest(FILES, demo=None), frozenset(origins))
+    return GatewayApp(routes, build_rest(FILES, demo=None), cors_origins=frozenset(origins))
 
 
 async def ask(
-    served: GatewayApp, method: str, path: str, headers: Iterable[tuple[bytes, bytes]] = ()
+    served: GatewayApp, request: str, *, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> tuple[int, dict[str, str], bytes]:
+    """`request` is its method and path."""
+    method, path = request.split(" ")
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -53,7 +55,7 @@ async def ask(
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/board"), ("HEAD", "/board"), ("POST", "/actions")])
 async def test_a_raw_endpoint_answers_its_method_and_path(method: str, path: str) -> None:
-    assert (await ask(app(), method, path))[2] == b"raw"
+    assert (await ask(app(), f"{method} {path}"))[2] == b"raw"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ async def test_a_raw_endpoint_answers_its_method_and_path(method: str, path: str
     ],
 )
 async def test_another_method_is_405_and_says_which_there_are(method: str, path: str, allowed: str) -> None:
-    status, headers, body = await ask(app(), method, path)
+    status, headers, body = await ask(app(), f"{method} {path}")
     assert (status, headers["content-type"]) == (405, "application/problem+json")
     assert sorted(headers["allow"].split(", ")) == sorted(allowed.split(", "))
     assert b"urn:shardboard:problem:method-not-allowed" in body
@@ -76,13 +78,13 @@ async def test_another_method_is_405_and_says_which_there_are(method: str, path:
 
 @pytest.mark.parametrize("path", ["/nothing", "/board/", "/actions/7", "/docs", "/static/../settings.py", "/static/x"])
 async def test_another_path_is_404_with_a_problem_document(path: str) -> None:
-    status, headers, body = await ask(app(), "GET", path)
+    status, headers, body = await ask(app(), f"GET {path}")
     assert (status, headers["content-type"]) == (404, "application/problem+json")
     assert b"urn:shardboard:problem:not-found" in body
 
 
 async def test_options_without_an_origin_says_what_is_possible() -> None:
-    status, headers, _ = await ask(app(), "OPTIONS", "/actions")
+    status, headers, _ = await ask(app(), "OPTIONS /actions")
     assert (status, headers) == (204, {"allow": "OPTIONS, POST"})
 
 
@@ -92,24 +94,24 @@ PREFLIGHT = (ORIGIN, (b"access-control-request-method", b"POST"))
 
 async def test_a_granted_origin_may_ask_and_read() -> None:
     served = app("https://a.example")
-    status, headers, _ = await ask(served, "OPTIONS", "/actions", PREFLIGHT)
+    status, headers, _ = await ask(served, "OPTIONS /actions", headers=PREFLIGHT)
     assert status == 204
     assert headers["access-control-allow-origin"] == "https://a.example"
     assert "POST" in headers["access-control-allow-methods"]
     assert "authorization" in headers["access-control-allow-headers"]
     for method, path in (("POST", "/actions"), ("GET", "/nothing"), ("GET", "/actions"), ("GET", "/openapi.json")):
-        _, headers, _ = await ask(served, method, path, (ORIGIN,))
+        _, headers, _ = await ask(served, f"{method} {path}", headers=(ORIGIN,))
         assert headers["access-control-allow-origin"] == "https://a.example"
         assert headers["vary"] == "Origin"
 
 
 async def test_any_origin_where_that_is_configured() -> None:
-    _, headers, _ = await ask(app("*"), "GET", "/board", (ORIGIN,))
+    _, headers, _ = await ask(app("*"), "GET /board", headers=(ORIGIN,))
     assert headers["access-control-allow-origin"] == "*"
 
 
 @pytest.mark.parametrize("origins", [(), ("https://b.example",)])
 async def test_another_origin_is_granted_nothing(origins: tuple[str, ...]) -> None:
     for method, path in (("OPTIONS", "/actions"), ("POST", "/actions")):
-        _, headers, _ = await ask(app(*origins), method, path, PREFLIGHT)
+        _, headers, _ = await ask(app(*origins), f"{method} {path}", headers=PREFLIGHT)
         assert not [name for name in headers if name.startswith("access-control")]

@@ -24,7 +24,7 @@ def loaded(*boards: str) -> BoardReader:
     return BoardReader(shelf, CALENDAR)
 
 
-def read(reader: BoardReader, raw: bytes, at_ms: int) -> ReadyBoard | Problem:
+def read(reader: BoardReader, raw: bytes, *, at_ms: int) -> ReadyBoard | Problem:
     query = reader.query(raw)
     assert isinstance(query, BoardQuery)
     return reader.ready(query, at_ms)
@@ -32,7 +32,7 @@ def read(reader: BoardReader, raw: bytes, at_ms: int) -> ReadyBoard | Problem:
 
 def test_a_kind_reads_the_next_board_from_midnight_on() -> None:
     reader = loaded("daily:2026-11-24")
-    before, after = (read(reader, b"period=daily", MIDNIGHT_MS + off) for off in (-1, 0))
+    before, after = (read(reader, b"period=daily", at_ms=MIDNIGHT_MS + off) for off in (-1, 0))
     assert isinstance(before, ReadyBoard)
     assert isinstance(after, ReadyBoard)
     assert b'"period":"daily:2026-11-24","version":1' in before.body
@@ -41,15 +41,15 @@ def test_a_kind_reads_the_next_board_from_midnight_on() -> None:
 
 def test_an_id_is_unknown_before_it_begins_though_its_board_exists() -> None:
     reader = loaded("daily:2026-11-25")
-    early = read(reader, b"period=daily:2026-11-25", MIDNIGHT_MS - 1)
+    early = read(reader, b"period=daily:2026-11-25", at_ms=MIDNIGHT_MS - 1)
     assert isinstance(early, Problem)
     assert early.kind is UNKNOWN_PERIOD
-    assert isinstance(read(reader, b"period=daily:2026-11-25", MIDNIGHT_MS), ReadyBoard)
+    assert isinstance(read(reader, b"period=daily:2026-11-25", at_ms=MIDNIGHT_MS), ReadyBoard)
 
 
 def test_before_the_cache_was_read_nothing_is_said() -> None:
     reader = BoardReader(BoardShelf(stale_after_s=3.0, boards_max=10), CALENDAR)
-    answer = read(reader, b"", MIDNIGHT_MS)
+    answer = read(reader, b"", at_ms=MIDNIGHT_MS)
     assert isinstance(answer, Problem)
     assert answer.kind is BOARD_UNAVAILABLE
 

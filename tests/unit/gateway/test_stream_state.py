@@ -20,7 +20,7 @@ def changed(**fields: object) -> BoardAnswer:
 
 
 def after(last: Frame, answer: BoardAnswer) -> Frame:
-    return next_frame(last, answer, body(answer))
+    return next_frame(last, answer, body=body(answer))
 
 
 FIRST = first_frame(BOARD, body(BOARD))
