@@ -65,7 +65,7 @@ class BoardMerge:
         """Whether no source is left."""
         return not self._slots
 
-    def put(self, source: Source, rows: Sequence[TopRow], floor: Floor | None) -> None:
+    def put(self, source: Source, rows: Sequence[TopRow], *, floor: Floor | None) -> None:
         """Replace what a source has. Below its floor rows of it may be missing."""
         slot = self._slots.get(source)
         if slot is None:

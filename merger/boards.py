@@ -124,7 +124,7 @@ class BoardBook:
             self._written[board.period] = board
             self._to_rewrite.discard(board.period)
 
-    def plan(self, state: MergeState, news: ShardNews, now_ms: int) -> list[Draft]:
+    def plan(self, state: MergeState, news: ShardNews, *, now_ms: int) -> list[Draft]:
         """The boards that are due, in a fixed order. Asking twice plans the same again."""
         wanted = self.wanted(now_ms, state.periods)
         ids = {period.id for period in wanted}
@@ -132,19 +132,19 @@ class BoardBook:
             del self._written[period_id]
             self._short_since_ms.pop(period_id, None)
             self._to_rewrite.discard(period_id)
-        drafts = [self._draft(period, state, news, now_ms) for period in wanted]
+        drafts = [self._draft(period, state, news=news, now_ms=now_ms) for period in wanted]
         return [draft for draft in drafts if draft is not None]
 
-    def _draft(self, period: Period, state: MergeState, news: ShardNews, now_ms: int) -> Draft | None:
+    def _draft(self, period: Period, state: MergeState, *, news: ShardNews, now_ms: int) -> Draft | None:
         last = self._written.get(period.id)
         is_settled = now_ms >= period.end_ms + self._rules.lateness_ms + SETTLED_MS
         stale = () if is_settled else news.stale
         merged, positions = state.merged(period.id), state.positions(period.id)
         complete = merged.complete and (is_settled or not news.is_any_missing)
         if last is not None:
-            if merged.rows != last.rows and _is_closing(period, last, state, now_ms):
+            if merged.rows != last.rows and _is_closing(period, last, state=state, now_ms=now_ms):
                 merged, positions, complete = MergedTop(last.rows, last.complete), last.positions, last.complete
-            elif self._is_held(period.id, merged, last, now_ms):
+            elif self._is_held(period.id, merged, last=last, now_ms=now_ms):
                 merged, positions, complete = MergedTop(last.rows, complete=False), last.positions, False
         visible = last is None or (last.rows, last.complete, last.stale_shards) != (merged.rows, complete, stale)
         if not visible and period.id not in self._to_rewrite:
@@ -161,7 +161,7 @@ class BoardBook:
             is_visible_change=visible,
         )
 
-    def _is_held(self, period_id: PeriodId, merged: MergedTop, last: GlobalTop, now_ms: int) -> bool:
+    def _is_held(self, period_id: PeriodId, merged: MergedTop, *, last: GlobalTop, now_ms: int) -> bool:
         """Whether floors hide so many rows that the last board is better, for a while."""
         if merged.complete or len(merged.rows) >= len(last.rows):
             self._short_since_ms.pop(period_id, None)
@@ -200,6 +200,6 @@ def newcomers(before: GlobalTop | None, after: Sequence[TopRow]) -> int:
     return sum(row.user_id not in known for row in after[:TOP_USERS])
 
 
-def _is_closing(period: Period, last: GlobalTop, state: MergeState, now_ms: int) -> bool:
+def _is_closing(period: Period, last: GlobalTop, *, state: MergeState, now_ms: int) -> bool:
     """Whether shards have begun to drop an ended board: it stays as it is, else it would lose its rows one by one."""
     return now_ms >= period.end_ms and not all(state.lists(row.partition, period.id) for row in last.rows)

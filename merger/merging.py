@@ -74,7 +74,7 @@ class MergeState:
         to_judge = self._note_positions(old, top)
         regrouped: set[Source] = set()
         for partition in to_judge:
-            regrouped |= self._judge(partition, top.shard, old, now_s=now_s)
+            regrouped |= self._judge(partition, top.shard, old=old, now_s=now_s)
         if regrouped:
             self._regroup(regrouped | {top.shard})
         else:
@@ -89,11 +89,11 @@ class MergeState:
                 known = furthest.get(position.partition) or self._accepted_position(position.partition)
                 if known is None or _goes_back(position, known):
                     furthest[position.partition] = position
-        carried = _held_boards(boards, furthest.keys(), self._rows_max)
+        carried = _held_boards(boards, furthest.keys(), rows_max=self._rows_max)
         regrouped: set[Source] = set()
         for partition, position in furthest.items():
             held = Held(_catching_up(position), None, carried[partition])
-            regrouped |= self._accept(partition, held, now_s)
+            regrouped |= self._accept(partition, held, now_s=now_s)
         if regrouped:
             self._regroup(regrouped)
 
@@ -192,19 +192,19 @@ class MergeState:
             to_judge.extend(gone)
         return to_judge
 
-    def _judge(self, partition: Partition, shard: ShardId, old: ShardTop | None, *, now_s: float) -> set[Source]:
+    def _judge(self, partition: Partition, shard: ShardId, *, old: ShardTop | None, now_s: float) -> set[Source]:
         """Choose the partition's source after `shard` replaced its top `old`; return the sources that changed."""
         now = self._accepted.get(partition)
         candidate = max(self._published[partition].items(), key=_seniority, default=None)
         if candidate is not None and (now is None or not _goes_back(now.position, candidate[1])):
-            return self._accept(partition, Live(candidate[1], candidate[0]), now_s)
+            return self._accept(partition, Live(candidate[1], candidate[0]), now_s=now_s)
         if now is None or isinstance(now, Held):
             return set()
         source = old if now.shard == shard else self._tops[now.shard]
         assert source is not None, "a live source has published"
-        return self._accept(partition, _hold(now, source), now_s)
+        return self._accept(partition, _hold(now, source), now_s=now_s)
 
-    def _accept(self, partition: Partition, new: Live | Held, now_s: float) -> set[Source]:
+    def _accept(self, partition: Partition, new: Live | Held, *, now_s: float) -> set[Source]:
         """Make this the partition's source; return the sources whose rows changed by it."""
         before = self._accepted.get(partition)
         self._positions = None
@@ -262,7 +262,7 @@ class MergeState:
             board = self._boards.get(period)
             if board is None:
                 board = self._boards[period] = BoardMerge(self._rows_max)
-            board.put(source, rows, floor)
+            board.put(source, rows, floor=floor)
         self._periods_of[source] = set(boards)
 
     def _take_out(self, source: Source, period: PeriodId) -> None:
@@ -333,7 +333,7 @@ def _hold(live: Live, top: ShardTop) -> Held:
 
 
 def _held_boards(
-    boards: Sequence[GlobalTop], partitions: Collection[Partition], rows_max: int
+    boards: Sequence[GlobalTop], partitions: Collection[Partition], *, rows_max: int
 ) -> dict[Partition, dict[PeriodId, HeldBoard]]:
     """Carry these partitions' rows of written boards, each as it stood there."""
     held: dict[Partition, dict[PeriodId, HeldBoard]] = {partition: {} for partition in partitions}

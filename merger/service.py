@@ -14,7 +14,7 @@ from foundation.logs import get_log
 from foundation.metrics import Metrics
 from foundation.service import StopSignal
 from merger.boards import BoardBook, Draft, ShardNews, newcomers, stamp
-from merger.merger_metrics import DAMAGED, OLDER, MergerMetrics
+from merger.http_metrics import DAMAGED, OLDER, MergerMetrics
 from merger.merging import MergeState
 from merger.redis_cache import BadTop, BoardWrite, MergerCache, TopsRead
 from merger.settings import (
@@ -35,7 +35,7 @@ DEAF_AFTER_S: Final = 1.0
 
 async def serve(settings: Settings, stop: StopSignal) -> None:
     """Run until `stop` is set. Raises OSError when the internal port is taken."""
-    merger = Merger(settings, MergerCache(settings.common.cache_url), MergerMetrics(Metrics()))
+    merger = Merger(settings, MergerCache(settings.common.cache_url), metrics=MergerMetrics(Metrics()))
     port = InternalPort(merger.metrics.registry, merger.readiness)
     await port.start(settings.common.admin_listen)
     get_log().info("serving", admin_port=port.port, shards=len(settings.common.shards))
@@ -48,7 +48,7 @@ async def serve(settings: Settings, stop: StopSignal) -> None:
 class Merger:
     """Merges shard tops into global boards."""
 
-    def __init__(self, settings: Settings, cache: MergerCache, metrics: MergerMetrics) -> None:
+    def __init__(self, settings: Settings, cache: MergerCache, *, metrics: MergerMetrics) -> None:
         self.metrics = metrics
         self._cache = cache
         self._log = get_log()
@@ -211,7 +211,7 @@ class Merger:
             self.metrics.shards_stale.set(len(news.stale))
         if self._silence.is_warming_up(now_s):
             return []
-        return self._book.plan(self._state, news, now_ms())
+        return self._book.plan(self._state, news, now_ms=now_ms())
 
     def _observe(self, drafts: list[Draft], arrived_s: float | None) -> None:
         if arrived_s is not None:

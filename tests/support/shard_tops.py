@@ -16,8 +16,8 @@ Scores = Mapping[str, int]
 def shard_top(
     shard: str,
     positions: Mapping[int, tuple[int, int]],
-    boards: Mapping[str, Scores],
     *,
+    boards: Mapping[str, Scores],
     sequence: int,
     floor: int | None = None,
     log_ms: int = 1,
@@ -74,7 +74,7 @@ class FakeShard:
             shard_top(
                 self.shard,
                 {self.partition: (self.epoch, self.offset)},
-                {self.period: self.scores},
+                boards={self.period: self.scores},
                 sequence=self.sequence,
                 log_ms=now_ms(),
             )
@@ -85,6 +85,6 @@ class FakeShard:
 
     async def publish_bytes(self, data: bytes) -> None:
         async with self.cache.pipeline(transaction=True) as pipe:
-            pipe.hset(SHARD_TOPS, self.shard, data)  # type: ignore[arg-type]
+            pipe.hset(SHARD_TOPS, self.shard, data)
             pipe.xadd(SHARD_TOP_CHANGED, {"shard": self.shard}, maxlen=CHANGES_KEPT_MAX, approximate=True)
             await pipe.execute()

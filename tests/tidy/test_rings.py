@@ -12,7 +12,6 @@ EXCUSED: Final = {
     "contracts/dead_letter.py": "constants",
     "contracts/demo_users.py": "constants",
     "contracts/tokens.py": "constants, held fast in tests/contract/test_topics.py",
-    "merger/merger_metrics.py": "names the merger's metrics, which test_merger_service.py reads",
     "shardboard/cli/options.py": "types of options",
     "shardboard/cli/services.py": "one line for each service; typed in test_app.py",
     "shardboard/cli/topics.py": "typed in test_app.py",

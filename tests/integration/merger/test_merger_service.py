@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -18,7 +19,7 @@ from contracts.redis_keys import SHARD_TOP_CHANGED, SHARD_TOPS, TOP_CHANGED, TOP
 from contracts.tops import GlobalTop, decode_global_top, encode_top
 from foundation.metrics import Metrics
 from foundation.service import StopSignal
-from merger.merger_metrics import MergerMetrics
+from merger.http_metrics import MergerMetrics
 from merger.redis_cache import MergerCache
 from merger.service import Merger
 from merger.settings import read_settings
@@ -33,14 +34,14 @@ StartMerger = Callable[..., Awaitable["Running"]]
 class Running:
     """A merger in this process."""
 
-    def __init__(self, url: str, shards: str, stale_after_ms: int) -> None:
+    def __init__(self, url: str, *, shards: str, stale_after_ms: int) -> None:
         environ = {
             "SHARDBOARD_CACHE_URL": url,
             "SHARDBOARD_SHARDS": ",".join(f"{shard}=redis://127.0.0.1:1/0" for shard in shards.split(",")),
             "SHARDBOARD_SHARD_STALE_AFTER_MS": str(stale_after_ms),
         }
         self.metrics = MergerMetrics(Metrics())
-        self.merger = Merger(read_settings(environ), MergerCache(url), self.metrics)
+        self.merger = Merger(read_settings(environ), MergerCache(url), metrics=self.metrics)
         self.stop_signal = StopSignal()
         self.task = asyncio.create_task(self.merger.run(self.stop_signal), name="merger")
 
@@ -62,7 +63,7 @@ async def start_merger() -> AsyncIterator[StartMerger]:
     async with AsyncExitStack() as ending:
 
         async def start(url: str, *, shards: str = "s1,s2", stale_after_ms: int = 3_000) -> Running:
-            running = Running(url, shards, stale_after_ms)
+            running = Running(url, shards=shards, stale_after_ms=stale_after_ms)
             ending.push_async_callback(running.stop)
             return running
 
@@ -80,6 +81,7 @@ class Boards:
         data = await self.cache.get(top(period))
         if data is None:
             return None
+        assert isinstance(data, bytes)
         board = decode_global_top(data)
         if self.last is not None and period == self.last.period:
             assert board.version >= self.last.version
@@ -100,6 +102,12 @@ class Boards:
         await wait_until(is_there, timeout_s=20, what=f"a board of {users}, stale {stale}, last {self.last}")
         assert found is not None
         return found
+
+
+async def announced(cache: Redis) -> list[dict[bytes, bytes]]:
+    """The fields of every entry in the boards' stream."""
+    entries: Any = await cache.xrange(TOP_CHANGED)
+    return [fields for _, fields in entries]
 
 
 @asynccontextmanager
@@ -172,14 +180,11 @@ async def test_every_board_written_is_announced_and_the_merger_beats(
     await shard.publish(ada=1)
     board = await Boards(valkey).until("ada")
 
-    async def entries() -> list[dict[bytes, bytes]]:
-        return [fields for _, fields in await valkey.xrange(TOP_CHANGED)]
-
     expected = {b"period": b"all_time", b"version": str(board.version).encode()}
-    assert expected in await entries()
+    assert expected in await announced(valkey)
 
     async def beats() -> bool:
-        return sum(b"heartbeat" in fields for fields in await entries()) >= 2
+        return sum(b"heartbeat" in fields for fields in await announced(valkey)) >= 2
 
     await wait_until(beats, what="two heartbeats")
 
@@ -195,9 +200,9 @@ async def test_two_mergers_write_monotone_versions_and_right_boards(
         await two.publish(bob=2 * i + i % 3 - 1)
     await one.publish(ada=1000)
     await boards.until("ada", "bob")
-    versions = [int(f[b"version"]) for _, f in await valkey.xrange(TOP_CHANGED) if b"version" in f]
+    versions = [int(fields[b"version"]) for fields in await announced(valkey) if b"version" in fields]
     assert versions == sorted(set(versions))
-    assert versions[-1] == int(await valkey.get(TOP_VERSION))
+    assert versions[-1] == int(await valkey.get(TOP_VERSION) or 0)
     assert sum(m.value(metric_names.WRITES_REFUSED) for m in mergers) > 0
     await mergers[0].stop()
     await two.publish(bob=2000)
@@ -213,7 +218,7 @@ async def test_restarted_merger_holds_a_partition_that_would_go_back(
     await two.publish(bob=3)
     await boards.until("ada", "eve", "bob")
     await first.stop()
-    await one.publish_top(shard_top("s1", {0: (1, 1)}, {"all_time": {"ada": 5}}, sequence=50))
+    await one.publish_top(shard_top("s1", {0: (1, 1)}, boards={"all_time": {"ada": 5}}, sequence=50))
     second = await start_merger(valkey_url)
     await two.publish(bob=6)
     board = await boards.until("bob", "ada", "eve")
@@ -248,7 +253,7 @@ async def test_emptied_cache_without_our_function_is_filled_again(
     running = await start_merger(valkey_url, shards="s1")
     await shard.publish(ada=5)
     await boards.until("ada")
-    await valkey.execute_command("FUNCTION FLUSH")
+    await valkey.function_flush()
     await shard.publish(bob=6)
     await boards.until("bob", "ada")
     assert running.is_ready
@@ -359,8 +364,8 @@ async def test_changes_that_were_dropped_from_the_stream_are_read_from_the_state
         await shard.publish(**{f"u{shard.partition}": 1})
     await boards.until("u1", "u2")
     async with valkey.pipeline(transaction=True) as pipe:
-        top_of_one = shard_top("s1", {1: (1, 2)}, {"all_time": {"u1": 1, "new": 9}}, sequence=9)
-        pipe.hset(SHARD_TOPS, "s1", encode_top(top_of_one))  # type: ignore[arg-type]
+        top_of_one = shard_top("s1", {1: (1, 2)}, boards={"all_time": {"u1": 1, "new": 9}}, sequence=9)
+        pipe.hset(SHARD_TOPS, "s1", encode_top(top_of_one))
         pipe.xadd(SHARD_TOP_CHANGED, {"shard": "s1"})
         for _ in range(2_000):
             pipe.xadd(SHARD_TOP_CHANGED, {"shard": "s2"}, maxlen=1_000, approximate=False)

@@ -51,7 +51,7 @@ class Copy:
 class Log:
     entries: list[Entry] = field(default_factory=list)
 
-    def rows(self, partition: Partition, offset: int, period: PeriodId) -> list[TopRow]:
+    def rows(self, partition: Partition, offset: int, *, period: PeriodId) -> list[TopRow]:
         """The partition's rows on a board once the log is applied up to `offset`."""
         rows: dict[str, TopRow] = {}
         for log_ms, entry in enumerate(self.entries[:offset], start=1):
@@ -81,16 +81,37 @@ class Shards(RuleBasedStateMachine):
         self.written: dict[PeriodId, GlobalTop] = {}
         self.merger = MergeState(SHOWN)
 
-    @rule(partition=some_partition, user=st.sampled_from("abc"), points=st.integers(0, 3), is_daily=st.booleans())
-    def append_and_apply(self, partition: Partition, user: str, points: int, is_daily: bool) -> None:
+        for number, partition in enumerate(PARTITIONS):
+            for user in "abc":
+                self.append_and_apply(
+                    partition, user, points=1 + (number + ord(user)) % 3, is_daily=True, then_publishes=False
+                )
+        for shard in SHARDS[:2]:
+            self.publish(shard, is_read=True)
+        self.write(PERIODS)
+
+    @rule(
+        partition=some_partition,
+        user=st.sampled_from("abcd"),
+        points=st.integers(0, 3),
+        is_daily=st.booleans(),
+        then_publishes=st.booleans(),
+    )
+    def append_and_apply(
+        self, partition: Partition, user: str, *, points: int, is_daily: bool, then_publishes: bool
+    ) -> None:
         log = self.logs[partition]
         log.entries.append(Entry(user, points, is_daily))
         copy = self.newest_copy(partition)
         if not copy.is_fenced:
             copy.offset = len(log.entries)
+        if then_publishes:
+            for shard, copies in self.copies.items():
+                if copies.get(partition) is copy:
+                    self.publish(shard, is_read=True)
 
-    @rule(shard=some_shard)
-    def publish(self, shard: ShardId) -> None:
+    @rule(shard=some_shard, is_read=st.booleans())
+    def publish(self, shard: ShardId, is_read: bool) -> None:
         self.sequence += 1
         copies = self.copies[shard]
         top = ShardTop(
@@ -103,6 +124,8 @@ class Shards(RuleBasedStateMachine):
         assert fault_of(top, shard) is None
         self.cache[shard] = top
         self.every_top.append(top)
+        if is_read:
+            self.merger_reads(shard)
 
     @rule(shard=some_shard)
     def merger_reads(self, shard: ShardId) -> None:
@@ -118,8 +141,8 @@ class Shards(RuleBasedStateMachine):
             self.merger.on_shard_top(known, self.now_s)
             assert not self.merger.on_shard_top(top, self.now_s)
 
-    @rule(partition=some_partition, receiver=some_shard, lost=st.integers(0, 2))
-    def move(self, partition: Partition, receiver: ShardId, lost: int) -> None:
+    @rule(partition=some_partition, receiver=some_shard, lost=st.integers(0, 2), then_publishes=st.booleans())
+    def move(self, partition: Partition, receiver: ShardId, *, lost: int, then_publishes: bool) -> None:
         """Fence the owner; the receiver starts from its offset, or from an older copy and catches up later."""
         source = self.newest_copy(partition)
         if partition in self.copies[receiver]:
@@ -127,6 +150,8 @@ class Shards(RuleBasedStateMachine):
         source.is_fenced = True
         self.epoch += 1
         self.copies[receiver][partition] = Copy(self.epoch, max(0, source.offset - lost))
+        if then_publishes:
+            self.publish(receiver, is_read=True)
 
     @rule(partition=some_partition)
     def old_owner_learns_the_map(self, partition: Partition) -> None:
@@ -144,19 +169,22 @@ class Shards(RuleBasedStateMachine):
             self.epoch += 1
             fenced[0].epoch, fenced[0].is_fenced = self.epoch, False
 
-    @rule(shard=some_shard, lost=st.integers(1, 3))
-    def redis_loses_its_tail(self, shard: ShardId, lost: int) -> None:
+    @rule(shard=some_shard, lost=st.integers(1, 3), then_publishes=st.booleans())
+    def redis_loses_its_tail(self, shard: ShardId, lost: int, *, then_publishes: bool) -> None:
         for copy in self.copies[shard].values():
             copy.offset = max(0, copy.offset - lost)
+        if then_publishes:
+            self.publish(shard, is_read=True)
 
     @rule(partition=some_partition)
     def catch_up(self, partition: Partition) -> None:
         copy = self.newest_copy(partition)
         copy.offset = len(self.logs[partition].entries)
 
-    @rule(period=st.sampled_from(PERIODS))
-    def write(self, period: PeriodId) -> None:
-        self.written[period] = self.board(period)
+    @rule(periods=st.sampled_from([PERIODS, PERIODS[:1], PERIODS[1:]]))
+    def write(self, periods: list[PeriodId]) -> None:
+        for period in periods:
+            self.written[period] = self.board(period)
 
     @rule()
     def merger_restarts(self) -> None:
@@ -170,10 +198,14 @@ class Shards(RuleBasedStateMachine):
             self.merger.on_shard_top(top, self.now_s)
         self.merger.on_written(list(self.written.values()), self.now_s)
 
-    @rule(shard=some_shard)
-    def cache_loses_a_top(self, shard: ShardId) -> None:
+    @rule(shard=some_shard, periods=st.sampled_from([[], PERIODS[:1], PERIODS[1:]]), then_restarts=st.booleans())
+    def cache_loses_keys(self, shard: ShardId, periods: list[PeriodId], *, then_restarts: bool) -> None:
         self.cache.pop(shard, None)
         self.every_top = [top for top in self.every_top if top.shard != shard]
+        for period in periods:
+            self.written.pop(period, None)
+        if then_restarts:
+            self.merger_restarts()
 
     @invariant()
     def boards_are_exact_prefixes_of_the_truth(self) -> None:
@@ -182,7 +214,7 @@ class Shards(RuleBasedStateMachine):
             union = [
                 row
                 for position in self.merger.positions(period)
-                for row in self.logs[position.partition].rows(position.partition, position.next_offset, period)
+                for row in self.logs[position.partition].rows(position.partition, position.next_offset, period=period)
             ]
             truth = top_rows(union, SHOWN)
             assert list(merged.rows) == truth[: len(merged.rows)]
@@ -211,7 +243,7 @@ class Shards(RuleBasedStateMachine):
         return max(copies, key=lambda copy: copy.epoch)
 
     def local_board(self, copies: dict[Partition, Copy], period: PeriodId) -> ShardBoard:
-        rows = [row for p, copy in copies.items() for row in self.logs[p].rows(p, copy.offset, period)]
+        rows = [row for p, copy in copies.items() for row in self.logs[p].rows(p, copy.offset, period=period)]
         best = top_rows(rows, K)
         last = best[-1] if len(rows) > K else None
         floor = None if last is None else Floor(last.score, last.scored_at, last.user_id)

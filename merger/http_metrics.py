@@ -1,4 +1,4 @@
-"""The merger's metrics, and what of a round is observed in them."""
+"""What the merger's internal port shows under /metrics, and what of a round is observed in it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
