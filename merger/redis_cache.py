@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from contracts.ids import PeriodId, ShardId, parse_shard_id
-from contracts.redis_keys import CHANGES_KEPT_MAX, SHARD_TOP_CHANGED, SHARD_TOPS, TOP_CHANGED, TOP_VERSION, top
+from contracts.redis_keys import CHANGES_KEPT_MAX, CLUSTER, SHARD_TOP_CHANGED, SHARD_TOPS, TOP_CHANGED, TOP_VERSION, top
 from contracts.tops import GlobalTop, ShardTop, decode_global_top, decode_shard_top, encode_top
 from foundation.redis_connect import connect
 from merger.shard_top_check import fault_of
@@ -84,6 +84,11 @@ class MergerCache:
         if self._redis is not None:
             redis, self._redis = self._redis, None
             await redis.aclose()
+
+    async def stored_periods(self) -> str | None:
+        """The periods of the deployment that the cache belongs to; None: no gateway or worker has marked it yet."""
+        found: bytes | None = await self._call("HGET", CLUSTER, "periods")
+        return None if found is None else found.decode(errors="replace")
 
     async def skip_changes(self) -> None:
         """Go to the end of the stream of changes. Read all shard tops after this: then none is missed."""

@@ -12,7 +12,7 @@ from contracts.ids import ShardId
 from foundation.http_internal import InternalPort, Readiness
 from foundation.logs import get_log
 from foundation.metrics import Metrics
-from foundation.service import StopSignal
+from foundation.service import Refused, StopSignal
 from merger.boards import BoardBook, Draft, ShardNews, newcomers, stamp
 from merger.http_metrics import DAMAGED, OLDER, MergerMetrics
 from merger.merging import MergeState
@@ -52,6 +52,7 @@ class Merger:
         self.metrics = metrics
         self._cache = cache
         self._log = get_log()
+        self._periods = settings.common.calendar.spec
         self._state = MergeState()
         self._book = BoardBook(settings.common.calendar, settings.common.rules)
         self._silence = ShardSilence(
@@ -106,6 +107,9 @@ class Merger:
 
     async def _connect(self) -> None:
         await self._cache.open()
+        stored, ours = await self._cache.stored_periods(), self._periods
+        if stored is not None and stored != ours:
+            raise Refused(f"SHARDBOARD_PERIODS = {ours!r}, but the deployment that owns the cache has {stored!r}")
         await self._load()
         await self._beat()
         self._is_connected, self._is_loss_known = True, False

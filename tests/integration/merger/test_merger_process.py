@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from contracts.exit_codes import ExitCode
 from contracts.periods import ALL_TIME
-from contracts.redis_keys import top
+from contracts.redis_keys import CLUSTER, top
 from tests.support.shard_tops import FakeShard
 from tests.support.wait import wait_until
 
@@ -57,6 +57,14 @@ async def test_process_is_ready_shows_metrics_and_drains(valkey: Redis, valkey_u
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_cache_of_a_deployment_with_other_periods_is_refused(valkey: Redis, valkey_url: str) -> None:
+    await valkey.hset(CLUSTER, "periods", "all_time,monthly")
+    process = await start(SHARDBOARD_CACHE_URL=valkey_url)
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == ExitCode.REFUSED
+    assert b"SHARDBOARD_PERIODS" in errors
 
 
 async def test_bad_settings_are_refused_with_their_names() -> None:
