@@ -102,4 +102,14 @@ BOARDS_CLOSED: Final = _counter("shardboard_boards_closed_total", "Boards closed
 BOARDS_DROPPED: Final = _counter("shardboard_boards_dropped_total", "Closed boards dropped from shards, per partition")
 ROWS_RETIRED: Final = _counter("shardboard_rows_retired_total", "Rows deleted because of their age", "table")
 
+# Auditor
+AUDIT_DIFFERENCES: Final = _gauge(
+    "shardboard_audit_differences", "Partitions whose totals differ from the log's at the same offset"
+)
+AUDIT_UNTOLD: Final = _gauge("shardboard_audit_untold", "Partitions whose log no longer reaches back far enough")
+AUDITED_OFFSET: Final = _gauge("shardboard_audited_offset", "Offset that the auditor has counted up to", "partition")
+AUDIT_AGE_SECONDS: Final = _gauge(
+    "shardboard_audit_age_seconds", "Time since the partition that waits longest was compared"
+)
+
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, MetricName))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from audit.settings import read_from as read_auditor
 from contracts.catalogue import BadCatalogue, parse_catalogue
 from foundation.env import Env
 from foundation.settings import read_common, read_tokens
@@ -29,6 +30,7 @@ READERS: Final[Mapping[str, Callable[[Env], Any]]] = {
     "gateway": read_gateway,
     _WORKER: read_worker,
     "merger": read_merger,
+    "auditor": read_auditor,
     "commands": _read_commands,
 }
 

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "gateway": "shardboard.cli.services:gateway",
     "worker": "shardboard.cli.services:worker",
     "merger": "shardboard.cli.services:merger",
+    "auditor": "shardboard.cli.services:auditor",
     "topics": "shardboard.cli.topics",
     "config": "shardboard.cli.config",
     "version": "shardboard.cli.version",

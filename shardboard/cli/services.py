@@ -1,10 +1,11 @@
-"""`shardboard gateway|worker|merger`: one service in the foreground."""
+"""`shardboard gateway|worker|merger|auditor`: one service in the foreground."""
 
 import typer
 
 gateway = typer.Typer()
 worker = typer.Typer()
 merger = typer.Typer()
+auditor = typer.Typer()
 
 
 @gateway.command("gateway")
@@ -42,5 +43,19 @@ def run_merger() -> None:
     Example:  SHARDBOARD_CACHE_URL=redis://cache:6379/0 shardboard merger
     """
     from merger.__main__ import main
+
+    raise typer.Exit(main())
+
+
+@auditor.command("auditor")
+def run_auditor() -> None:
+    """Run the auditor: counts the log by itself and compares its totals with every shard's, all the time.
+
+    It only reads; a difference is logged once and shown in the metric shardboard_audit_differences. Its settings come
+    from the environment (`shardboard config show`); it ends in an orderly way on SIGTERM.
+
+    Example:  SHARDBOARD_KAFKA=kafka-1:9092 SHARDBOARD_SHARDS=s1=redis://redis-1:6379/0 shardboard auditor
+    """
+    from audit.__main__ import main
 
     raise typer.Exit(main())

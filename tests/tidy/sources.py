@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SERVICES: Final = ("archiver", "gateway", "merger", "shard_worker")
+SERVICES: Final = ("archiver", "audit", "gateway", "merger", "shard_worker")
 PACKAGES: Final = (*SERVICES, "bench", "contracts", "foundation", "partitioning", "shardboard")
 
 

@@ -23,12 +23,11 @@ from contracts.record import ActionRecord, Record, encode
 from contracts.tops import decode_global_top
 from foundation.kafka_topics import create_topics
 from foundation.settings import CommonSettings, load_common
-from shardboard.embedded.ports import free_ports
 from tests.support.processes import Ended, command
 from tests.support.services import StartValkey
 from tests.support.wait import wait_until
-from tests.support.worker_process import ROOT, start_worker
 
+ROOT = Path(__file__).resolve().parents[3]
 PARTITIONS = 4
 SHARDS = ("s1", "s2")
 
@@ -125,10 +124,10 @@ async def deployment(
             name: await ending.enter_async_context(Redis.from_url(address)) for name, address in addresses.items()
         }
         producer = await ending.enter_async_context(AIOKafkaProducer(bootstrap_servers=kafka_address, linger_ms=2))
-        for shard in SHARDS:
-            worker = await start_worker(tmp_path, shard, free_ports(1)[0], {**settings, "SHARD": shard})
-            ending.push_async_callback(worker.kill)
         found = Deployment(settings, common, {s: clients[s] for s in SHARDS}, clients["cache"], producer)
+        for shard in SHARDS:
+            worker = await start_service(tmp_path, "shard_worker", {**found.environ, "SHARDBOARD_SHARD": shard})
+            ending.push_async_callback(end, worker)
         merger = await start_service(tmp_path, "merger", found.environ)
         ending.push_async_callback(end, merger)
         yield found

@@ -1,0 +1,25 @@
+"""The auditor as a process: `python -m audit`. Settings from the environment, exit code as `contracts.exit_codes`."""
+
+import os
+import sys
+from functools import partial
+
+from audit.service import serve
+from audit.settings import read_settings
+from contracts.exit_codes import ExitCode
+from foundation.env import BadSettings
+from foundation.service import run_service
+
+
+def main() -> int:
+    """Run until SIGTERM; return the exit code."""
+    try:
+        settings = read_settings(os.environ)
+    except BadSettings as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.REFUSED
+    return run_service("auditor", settings.common, partial(serve, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
