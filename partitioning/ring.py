@@ -26,7 +26,7 @@ def preferences(partition: int, weights: Mapping[ShardId, int]) -> list[ShardId]
     return list(_preferences(_ring(weights), partition))
 
 
-def static_map(partitions: int, shards: Sequence[ShardId], weights: Mapping[ShardId, int] | None = None) -> ShardMap:
+def static_map(partitions: int, shards: Sequence[ShardId], *, weights: Mapping[ShardId, int] | None = None) -> ShardMap:
     """Give each partition to the first shard of its preference list that is below its cap.
 
     Depends on nothing but its arguments; the order of `shards` does not matter. Without weights all weigh 1. Raises

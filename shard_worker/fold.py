@@ -120,15 +120,15 @@ class Folder:
         self,
         partition: Partition,
         records: Sequence[Appended],
-        before: Position,
         *,
+        before: Position,
         skip: AbstractSet[int] = frozenset(),
     ) -> list[Batch]:
         """All of `records`, in as many batches as windows, days and the bound on size ask for."""
         batches: list[Batch] = []
         start = 0
         while start < len(records):
-            batch = self.fold(partition, records[start : start + BATCH_RECORDS_MAX], before, skip=skip)
+            batch = self.fold(partition, records[start : start + BATCH_RECORDS_MAX], before=before, skip=skip)
             batches.append(batch)
             before = batch.after
             start += len(batch.records)
@@ -138,15 +138,15 @@ class Folder:
         self,
         partition: Partition,
         records: Sequence[Appended],
-        before: Position,
         *,
+        before: Position,
         skip: AbstractSet[int] = frozenset(),
     ) -> Batch:
         """The longest batch that `records` begin with: at least one record, never over two windows or days.
 
         Records whose offset is in `skip` were judged not to count; they still move offset and log time.
         """
-        fold = _Fold(self._rules, self._spans, partition, before.log_ms)
+        fold = _Fold(self._rules, self._spans, partition=partition, log_ms=before.log_ms)
         used = fold.run(records, skip)
         taken = records[:used]
         last = taken[-1]
@@ -163,7 +163,7 @@ class Folder:
 class _Fold:
     """One batch in the making."""
 
-    def __init__(self, rules: CountingRules, spans: SpanCache, partition: Partition, log_ms: int) -> None:
+    def __init__(self, rules: CountingRules, spans: SpanCache, *, partition: Partition, log_ms: int) -> None:
         self.partition = partition
         self.rules = rules
         self.spans = spans
@@ -226,7 +226,7 @@ class _Fold:
             if not isinstance(decoded, ActionRecord):
                 ids[id16] = False
                 offsets.append(record.offset)
-                self._control(decoded, record.offset, log_ms)
+                self._control(decoded, record.offset, log_ms=log_ms)
                 groups = None
                 continue
             ids[id16] = decoded.limits is not None
@@ -316,7 +316,7 @@ class _Fold:
                 [number, used_by, limits.cap_per_day or 0, limits.cooldown_ms or 0, record.received_at]
             )
 
-    def _control(self, record: Control, offset: int, log_ms: int) -> None:
+    def _control(self, record: Control, offset: int, *, log_ms: int) -> None:
         if isinstance(record, ProfileRecord):
             if record.name is not None:
                 self.names[record.user_id] = self.profiles[record.user_id] = record.name

@@ -85,7 +85,7 @@ class LocalTop:
                 floors[period] = NO_FLOOR
         return floors
 
-    def take(self, partition: Partition, rows: Mapping[PeriodId, Sequence[Any]], names: Mapping[str, str]) -> None:
+    def take(self, partition: Partition, rows: Mapping[PeriodId, Sequence[Any]], *, names: Mapping[str, str]) -> None:
         """After an apply call: users at or above the floors, flat (user, score, scored_at), and the batch's names."""
         for period, flat in rows.items():
             board = self._boards.setdefault(period, _Board())
@@ -95,9 +95,9 @@ class LocalTop:
                 board.is_touched = True
                 name = names.get(user)
                 if name is not None:
-                    self.rename(user, partition, name)
+                    self.rename(user, partition, name=name)
 
-    def rename(self, user: UserId, partition: Partition, name: str) -> None:
+    def rename(self, user: UserId, partition: Partition, *, name: str) -> None:
         """The newest name of a user near the top."""
         if self._names.get(user) != (partition, name):
             self._names[user] = (partition, name)
@@ -112,7 +112,7 @@ class LocalTop:
         """Names that came without points: they matter for tracked users only."""
         for user, name in names.items():
             if any(UserId(user) in board.rows for board in self._boards.values()):
-                self.rename(UserId(user), partition, name)
+                self.rename(UserId(user), partition, name=name)
 
     def mark_stale(self, periods: Iterable[PeriodId]) -> None:
         """These boards changed in a way that replies do not tell."""

@@ -69,7 +69,7 @@ def first_offset(bounds: LogBounds) -> Offset | None:
     return bounds.begin if bounds.begin == 0 else None
 
 
-def log_fault(next_offset: Offset, last: LastRecord | None, bounds: LogBounds) -> str | None:
+def log_fault(next_offset: Offset, last: LastRecord | None, *, bounds: LogBounds) -> str | None:
     """Say why the log cannot be followed from `next_offset`, as far as its bounds tell, or None."""
     if next_offset > bounds.end:
         return (

@@ -39,7 +39,7 @@ class RoundResult:
 class Applier:
     """One round at a time: `run` must not be called again before it returned."""
 
-    def __init__(self, shard: ShardRedis, folder: Folder, top: LocalTop, divert: Divert) -> None:
+    def __init__(self, shard: ShardRedis, folder: Folder, *, top: LocalTop, divert: Divert) -> None:
         self._shard = shard
         self._folder = folder
         self._top = top
@@ -58,7 +58,7 @@ class Applier:
             result.dead.update(await self._divert_new(heads, diverted))
             calls = [ApplyCall(batch, epochs[batch.partition], self._top.floors(batch.periods)) for batch in heads]
             for batch, reply in zip(heads, await self._shard.apply(calls), strict=True):
-                self._on_reply(batch, reply, waiting, result)
+                self._on_reply(batch, reply, waiting=waiting, result=result)
         return result
 
     async def _divert_new(self, batches: Sequence[Batch], diverted: set[tuple[Partition, int]]) -> Counter[str]:
@@ -70,14 +70,14 @@ class Applier:
         return Counter(OUT_OF_BOUNDS if letter.reason == OUT_OF_BOUNDS else BAD_RECORD for letter in dead)
 
     def _on_reply(
-        self, batch: Batch, reply: ApplyReply, waiting: dict[Partition, deque[Batch]], result: RoundResult
+        self, batch: Batch, reply: ApplyReply, *, waiting: dict[Partition, deque[Batch]], result: RoundResult
     ) -> None:
         queue = waiting[batch.partition]
         match reply:
             case Applied(rows, stale):
                 queue.popleft()
                 self._top.forget_names(batch.erased)
-                self._top.take(batch.partition, rows, batch.names)
+                self._top.take(batch.partition, rows, names=batch.names)
                 self._top.rename_tracked(batch.partition, batch.profiles)
                 self._top.mark_stale(stale)
                 result.applied.append(batch)
@@ -97,7 +97,7 @@ class Applier:
 
     def _fold_again(self, queue: deque[Batch], skip: set[int]) -> None:
         batch = queue[0]
-        again = self._folder.fold(batch.partition, batch.records, batch.before, skip=batch.skipped | skip)
+        again = self._folder.fold(batch.partition, batch.records, before=batch.before, skip=batch.skipped | skip)
         assert again.after == batch.after, (again.after, batch.after)
         again.dead = batch.dead
         queue[0] = again
@@ -108,12 +108,12 @@ class Applier:
         size = len(batch.records)
         if size == 1:
             (record,) = batch.records
-            alone = self._folder.fold(batch.partition, batch.records, batch.before, skip={record.offset})
+            alone = self._folder.fold(batch.partition, batch.records, before=batch.before, skip={record.offset})
             alone.dead = [DeadRecord(batch.partition, record, OUT_OF_BOUNDS)]
             queue.appendleft(alone)
             return
         halves: list[Batch] = []
         for records in (batch.records[: size // 2], batch.records[size // 2 :]):
             before = halves[-1].after if halves else batch.before
-            halves += self._folder.fold_all(batch.partition, records, before, skip=batch.skipped)
+            halves += self._folder.fold_all(batch.partition, records, before=before, skip=batch.skipped)
         queue.extendleft(reversed(halves))

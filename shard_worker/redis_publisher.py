@@ -21,10 +21,10 @@ from contracts.tops import Position, ShardTop, decode_shard_top, encode_top
 from foundation.logs import get_log
 from foundation.redis_cluster_mark import ClusterMark, check_cluster_mark
 from foundation.service import StopSignal
+from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.local_top import BoardView
 from shard_worker.publish_policy import PublishPolicy
 from shard_worker.view import Published, boards_of, positions_of
-from shard_worker.worker_metrics import WorkerMetrics
 
 RETRY_S: Final = 0.2
 """Between two tries while the cache is away."""

@@ -22,6 +22,7 @@ from foundation.health import ProgressHealth
 from foundation.logs import get_log
 from foundation.service import Refused, StopSignal
 from shard_worker.fold import Batch, Folder, Position
+from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.kafka_dead_letters import DeadLetters
 from shard_worker.kafka_reader import KafkaReader
 from shard_worker.local_top import BoardView, LocalTop
@@ -41,7 +42,6 @@ from shard_worker.redis_shard import ShardRedis
 from shard_worker.redis_top_reader import TopReader
 from shard_worker.replies import Claimed, Fenced, Seek
 from shard_worker.settings import Settings
-from shard_worker.worker_metrics import WorkerMetrics
 
 POLL_WAIT_S: Final = 0.1
 """Longest wait for records when nothing is in flight; draining and the lease are looked at in between."""
@@ -86,7 +86,7 @@ class Session:
         self._folder = Folder(common.rules, SpanCache(common.calendar))
         self._top = LocalTop(shown=settings.top_rows)
         self._tops = TopReader(tools.redis)
-        self._applier = Applier(tools.shard, self._folder, self._top, tools.dead_letters.send)
+        self._applier = Applier(tools.shard, self._folder, top=self._top, divert=tools.dead_letters.send)
         self.applied: dict[Partition, Position] = {}
         """Where each followed partition stands in Redis."""
         self._folded: dict[Partition, Position] = {}
@@ -109,7 +109,7 @@ class Session:
         self._top.mark_stale(await self._tops.boards(list(claims)))
         for partition in claims:
             for user, name in (await self._tops.names(partition)).items():
-                self._top.rename(user, partition, name)
+                self._top.rename(user, partition, name=name)
         await self._read_stale()
         self._observe()
         self._offer(is_changed=True)
@@ -169,7 +169,7 @@ class Session:
         """Refuse a log that is not the one whose records were applied."""
         marks: dict[Partition, LastRecord] = {}
         for partition, claim in claims.items():
-            fault = log_fault(claim.next_offset, claim.last, bounds[partition])
+            fault = log_fault(claim.next_offset, claim.last, bounds=bounds[partition])
             if fault is not None:
                 raise Refused(f"partition {partition}: {fault}")
             if claim.last is not None and claim.last.offset >= bounds[partition].begin:
@@ -188,7 +188,7 @@ class Session:
                 continue
             if records[0].timestamp_type != 1:
                 raise Refused(f"topic {records[0].topic} has no LogAppendTime: log time decides what counts")
-            folded = self._folder.fold_all(partition, records, self._folded[partition])
+            folded = self._folder.fold_all(partition, records, before=self._folded[partition])
             self._folded[partition] = folded[-1].after
             batches += folded
             await asyncio.sleep(0)
@@ -224,7 +224,7 @@ class Session:
 
     async def _read_stale(self) -> None:
         for period in sorted(self._top.stale):
-            rows, is_cut = await self._tops.top(period, list(self.applied), self._top.tracked)
+            rows, is_cut = await self._tops.top(period, list(self.applied), count=self._top.tracked)
             self._top.replace(period, rows, is_cut=is_cut)
             self._tools.metrics.recomputations.inc()
 
@@ -251,7 +251,7 @@ class Session:
             if rounds % COMMIT_EVERY == 0:
                 await self._commit()
                 for partition, users in self._top.drop_surplus_names().items():
-                    await self._tools.shard.drop_names(partition, self.epochs[partition], users)
+                    await self._tools.shard.drop_names(partition, self.epochs[partition], users=users)
             for partition in self.waiting:
                 reply = await self._tools.shard.claim(partition, self.epochs[partition], begin=None)
                 if isinstance(reply, Claimed):

@@ -77,7 +77,7 @@ class ShardRedis:
         )
         return [parse_apply(raw) for raw in raws]
 
-    async def drop_names(self, partition: Partition, epoch: Epoch, users: Sequence[str]) -> None:
+    async def drop_names(self, partition: Partition, epoch: Epoch, *, users: Sequence[str]) -> None:
         """Forget the names of users who left the neighbourhood of the top."""
         prefix = redis_keys.partition_prefix(partition)
         await self._call_all([(DROP_NAMES, prefix, (str(epoch), self.writer, *users))])

@@ -37,20 +37,20 @@ class TopReader:
         raw: dict[bytes, bytes] = await self._redis.hgetall(redis_keys.names(partition))  # type: ignore[assignment]
         return {UserId(user.decode()): name.decode() for user, name in raw.items()}
 
-    async def top(self, period: PeriodId, partitions: Sequence[Partition], count: int) -> tuple[list[TopRow], bool]:
+    async def top(self, period: PeriodId, partitions: Sequence[Partition], *, count: int) -> tuple[list[TopRow], bool]:
         """The best `count` rows over `partitions`, and whether there are more.
 
         First each partition's best scores: the `count`-th over all of them is the threshold. Then every user at or
         above it; of these only the ties at the threshold can be many.
         """
-        threshold, total = await self._threshold(period, partitions, count)
+        threshold, total = await self._threshold(period, partitions, count=count)
         rows: list[TopRow] = []
         for partition in partitions:
-            async for chunk in self._at_or_above(period, partition, threshold):
+            async for chunk in self._at_or_above(period, partition, threshold=threshold):
                 rows = heapq.nsmallest(count, [*rows, *chunk], key=order_key)
         return rows, total > len(rows)
 
-    async def _threshold(self, period: PeriodId, partitions: Sequence[Partition], count: int) -> tuple[float, int]:
+    async def _threshold(self, period: PeriodId, partitions: Sequence[Partition], *, count: int) -> tuple[float, int]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for partition in partitions:
                 key = redis_keys.scores(partition, period)
@@ -62,7 +62,7 @@ class TopReader:
         return (scores[count - 1] if len(scores) >= count else float("-inf")), total
 
     async def _at_or_above(
-        self, period: PeriodId, partition: Partition, threshold: float
+        self, period: PeriodId, partition: Partition, *, threshold: float
     ) -> AsyncIterator[list[TopRow]]:
         scores, scored_at = redis_keys.scores(partition, period), redis_keys.scored_at(partition, period)
         size: int = await self._redis.zcount(scores, threshold, "+inf")

@@ -17,13 +17,13 @@ from foundation.redis_cluster_mark import ClusterMark, check_cluster_mark, check
 from foundation.redis_connect import connect
 from foundation.service import StopSignal
 from partitioning.ring import static_map
+from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.kafka_dead_letters import DeadLetters
 from shard_worker.redis_lease import Lease
 from shard_worker.redis_publisher import RedisPublisher
 from shard_worker.redis_session import Session, SessionOver, Tools
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.settings import Settings
-from shard_worker.worker_metrics import WorkerMetrics
 
 RETRY_MIN_S: Final = 0.05
 RETRY_MAX_S: Final = 1.0

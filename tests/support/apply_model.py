@@ -102,9 +102,9 @@ class ApplyModel:
         """Carry a record out; False when a score would leave its bounds."""
         user = record.user_id
         if isinstance(record, ActionRecord):
-            return self._add(user, record.points, record.at, scored_at=self.log_ms)
+            return self._add(user, record.points, at=record.at, scored_at=self.log_ms)
         if isinstance(record, AdjustRecord):
-            return self._add(user, record.points, record.at)
+            return self._add(user, record.points, at=record.at)
         if isinstance(record, VoidRecord):
             return self._void(record)
         if isinstance(record, HideRecord):
@@ -124,7 +124,7 @@ class ApplyModel:
         key = f"{record.user_id}/{record.void_id}"
         if self._erased.get(record.user_id, -1) > record.void_offset or key in self._voided:
             return True
-        if not self._add(record.user_id, -record.points, record.void_at):
+        if not self._add(record.user_id, -record.points, at=record.void_at):
             return False
         self._voided.add(key)
         return True
@@ -134,7 +134,7 @@ class ApplyModel:
             names = [name for name, cells in self.boards.items() if user in cells and self._is_open(name)]
             self.hidden[user] = {name: self.boards[name].pop(user) for name in names}
 
-    def _add(self, user: str, points: int, at: int, *, scored_at: int | None = None) -> bool:
+    def _add(self, user: str, points: int, *, at: int, scored_at: int | None = None) -> bool:
         changed: list[tuple[str, Cell]] = []
         for period in open_boards(self.calendar.span_at(at), self.log_ms, self.rules):
             score, was_at = self.hidden[user].get(period, (0, 0)) if user in self.hidden else self._cell(period, user)

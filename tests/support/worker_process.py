@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class WorkerProcess:
     """One `python -m shard_worker`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, *, port: int, log: Path) -> None:
         self._process = process
         self._port = port
         self._log = log
@@ -66,7 +66,7 @@ class WorkerProcess:
             await self._process.wait()
 
 
-async def start_worker(folder: Path, name: str, port: int, settings: Mapping[str, str]) -> WorkerProcess:
+async def start_worker(folder: Path, name: str, *, port: int, settings: Mapping[str, str]) -> WorkerProcess:
     """Start a worker; `settings` without the prefix."""
     log = folder / f"{name}.log"
     environ = {key: value for key, value in os.environ.items() if not key.startswith("SHARDBOARD_")}
@@ -76,4 +76,4 @@ async def start_worker(folder: Path, name: str, port: int, settings: Mapping[str
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "shard_worker", cwd=ROOT, env=environ, stderr=output, stdout=output
         )
-    return WorkerProcess(process, port, log)
+    return WorkerProcess(process, port=port, log=log)

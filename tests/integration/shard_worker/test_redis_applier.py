@@ -47,7 +47,7 @@ class Rig:
         self.folder = Folder(RULES, SpanCache(PeriodCalendar()))
         self.top = LocalTop(shown=2)
         self.dead: list[DeadRecord] = []
-        self.applier = Applier(self.shard, self.folder, self.top, self._divert)
+        self.applier = Applier(self.shard, self.folder, top=self.top, divert=self._divert)
         self.position = Position(Offset(0), LogMs(0))
         self.ids = 0
 
@@ -57,7 +57,7 @@ class Rig:
     async def send(self, *records: Record, at: int = T0) -> RoundResult:
         first = self.position.next_offset
         log = [LogRecord(first + n, at, b"k", encode(record)) for n, record in enumerate(records)]
-        result = await self.applier.run(self.folder.fold_all(P, log, self.position), {P: Epoch(1)})
+        result = await self.applier.run(self.folder.fold_all(P, log, before=self.position), {P: Epoch(1)})
         assert not result.refused
         self.position = result.applied[-1].after
         assert self.position.next_offset == first + len(records)
@@ -118,6 +118,13 @@ async def test_kept_id_is_a_repeat_until_its_time(rig: Rig) -> None:
     assert await rig.redis.zcard(redis_keys.kept(P)) == 0
 
 
+async def test_kept_id_is_a_repeat_in_the_very_moment_that_it_ends(rig: Rig) -> None:
+    kept = T0 + 5 * W
+    await rig.send(rig.act(5, id="x", keep_until=kept))
+    await rig.send(rig.act(1), at=kept)
+    assert (await rig.send(rig.act(5, id="x"), at=kept)).repeats == 1
+
+
 async def test_cap_counts_per_day_of_log_time(rig: Rig) -> None:
     def limited() -> ActionRecord:
         return rig.act(1, limits=Limits(cap_per_day=2))
@@ -173,6 +180,13 @@ async def test_unhide_brings_nothing_back_to_a_closed_board(rig: Rig) -> None:
     await rig.send(rig.act(5), HideRecord(id=ActionId("h"), user_id=UserId("a"), **BY))
     await rig.send(UnhideRecord(id=ActionId("u"), user_id=UserId("a"), **BY), at=T0 + DAY_MS // 2 + RULES.lateness_ms)
     assert (await rig.score(), await rig.score(period=day)) == (5, None)
+
+
+async def test_hide_leaves_a_closed_board_as_it_was(rig: Rig) -> None:
+    await rig.send(rig.act(5))
+    hide = HideRecord(id=ActionId("h"), user_id=UserId("a"), **BY)
+    await rig.send(hide, at=T0 + DAY_MS // 2 + RULES.lateness_ms)
+    assert (await rig.score(), await rig.score(period=PeriodId("daily:2026-01-31"))) == (None, 5)
 
 
 async def test_repeated_adjust_counts_once_and_may_be_negative(rig: Rig) -> None:
@@ -231,7 +245,7 @@ async def test_names_are_kept_of_users_near_the_top_only(rig: Rig) -> None:
     assert b"low" not in names
     rig.top.settle()
     assert rig.top.view(ALL).rows[0].name == "Top"
-    await rig.shard.drop_names(P, Epoch(1), ["u19", "u18"])
+    await rig.shard.drop_names(P, Epoch(1), users=["u19", "u18"])
     assert b"u19" not in await rig.redis.hgetall(redis_keys.names(P))
 
 
@@ -256,7 +270,7 @@ async def test_record_that_would_leave_the_bounds_is_dead_and_the_rest_counts(ri
 async def test_damaged_key_is_told_and_nothing_is_written(rig: Rig) -> None:
     await rig.redis.set(redis_keys.scores(P, ALL), "no sorted set")
     log = [LogRecord(0, T0, b"k", encode(rig.act(5)))]
-    result = await rig.applier.run(rig.folder.fold_all(P, log, rig.position), {P: Epoch(1)})
+    result = await rig.applier.run(rig.folder.fold_all(P, log, before=rig.position), {P: Epoch(1)})
     assert result.refused == {P: Damaged("lb:{7}:scores:all_time", "string", "zset")}
     assert sorted([key async for key in rig.redis.scan_iter()]) == [b"lb:{7}:progress", b"lb:{7}:scores:all_time"]
 
@@ -275,7 +289,7 @@ async def test_claims_are_answered_by_what_is_stored(rig: Rig) -> None:
     await rig.redis.delete(key)
     assert await rig.shard.claim(P, Epoch(7), begin=None) == Absent()
     refused = await rig.applier.run(
-        rig.folder.fold_all(P, [LogRecord(0, T0, b"k", encode(rig.act()))], rig.position), {P: Epoch(7)}
+        rig.folder.fold_all(P, [LogRecord(0, T0, b"k", encode(rig.act()))], before=rig.position), {P: Epoch(7)}
     )
     assert refused.refused == {P: Fenced("", Epoch(0), False, "")}
 
@@ -287,16 +301,6 @@ async def test_partition_that_begins_anew_keeps_nothing_of_before(rig: Rig) -> N
     rig.position = Position(Offset(0), LogMs(0))
     assert (await rig.send(rig.act(5, id="x"))).repeats == 0
     assert await rig.score() == 5
-
-
-async def test_lease_is_one_writers_until_it_is_dropped(rig: Rig) -> None:
-    other = ShardRedis(rig.redis, shard=ShardId("s1"), writer="other")
-    assert await rig.shard.take_lease(60_000)
-    assert not await other.take_lease(60_000)
-    await other.drop_lease()
-    assert await rig.shard.take_lease(60_000)
-    await rig.shard.drop_lease()
-    assert await other.take_lease(60_000)
 
 
 async def test_batch_larger_than_one_command_takes_is_applied_whole(rig: Rig) -> None:
@@ -326,7 +330,7 @@ async def test_who_may_not_write_writes_nothing(rig: Rig, stored: dict[str, str]
     await rig.redis.hset(redis_keys.progress(P), mapping=stored)
     before = {key: await rig.redis.dump(key) async for key in rig.redis.scan_iter()}
     log = [LogRecord(1, T0, b"k", encode(rig.act(5)))]
-    result = await rig.applier.run(rig.folder.fold_all(P, log, rig.position), {P: Epoch(1)})
+    result = await rig.applier.run(rig.folder.fold_all(P, log, before=rig.position), {P: Epoch(1)})
     assert isinstance(result.refused[P], Fenced)
     assert {key: await rig.redis.dump(key) async for key in rig.redis.scan_iter()} == before
 
@@ -336,7 +340,7 @@ async def test_other_offset_is_answered_with_the_stored_one_in_either_direction(
     await rig.send(rig.act(5))
     await rig.redis.hset(redis_keys.progress(P), "next_offset", stored)
     log = [LogRecord(1, T0, b"k", encode(rig.act(5)))]
-    result = await rig.applier.run(rig.folder.fold_all(P, log, rig.position), {P: Epoch(1)})
+    result = await rig.applier.run(rig.folder.fold_all(P, log, before=rig.position), {P: Epoch(1)})
     assert (result.refused, result.applied, await rig.score()) == ({P: Seek(Offset(stored))}, [], 5)
 
 
@@ -370,7 +374,7 @@ async def test_reply_tells_who_reached_the_last_tracked_row_first_and_not_who_ca
 
 def call(rig: Rig, *records: Record, at: int, first: int = 5) -> ApplyCall:
     log = [LogRecord(first + n, at, b"k", encode(record)) for n, record in enumerate(records)]
-    batch = rig.folder.fold(P, log, Position(Offset(first), LogMs(at)))
+    batch = rig.folder.fold(P, log, before=Position(Offset(first), LogMs(at)))
     return ApplyCall(batch, Epoch(1), rig.top.floors(batch.periods))
 
 

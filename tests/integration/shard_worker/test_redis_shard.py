@@ -1,9 +1,8 @@
 """The function library against a model that knows no batches, on real Valkey and real Redis 7.
 
-Hypothesis grows a log (repeats, limits, kept ids, controls, bad bytes, changes of window, day and period), applies it
-in batches of its choosing, lets the server go back to an earlier moment, lose its functions, be claimed by another
-writer or fenced; after every step the server holds exactly what the model holds, and the local top is what a plain sort
-gives."""
+Hypothesis grows a log (repeats, limits, kept ids, controls, bad bytes, changes of window, day, period), applies it in
+batches, lets the server go back, lose functions, be claimed by another writer or fenced; after every step the server
+holds exactly what the model holds, and the local top is what a plain sort gives."""
 
 import asyncio
 from collections.abc import Sequence
@@ -101,8 +100,7 @@ class ApplyMachine(RuleBasedStateMachine):
         ago_ms=st.sampled_from([0, 0, 600_000, -60_000, 3 * DAY_MS]),
         step_ms=steps_ms,
         limits=st.sampled_from([None, None, Limits(cap_per_day=2), Limits(cooldown_ms=60_000), Limits(1, DAY_MS)]),
-        keep_ms=st.sampled_from([None, None, 0, 1, 4_000_000]),
-        name=st.sampled_from([None, "Ann", "Bö"]),
+        more=st.tuples(st.sampled_from([None, None, 0, 1, 4_000_000]), st.sampled_from([None, "Ann", "Bö"])),
     )
     def act(
         self,
@@ -113,9 +111,9 @@ class ApplyMachine(RuleBasedStateMachine):
         ago_ms: int,
         step_ms: int,
         limits: Limits | None,
-        keep_ms: int | None,
-        name: str | None,
+        more: tuple[int | None, str | None],
     ) -> None:
+        keep_ms, name = more
         now = self.now_ms + step_ms
         self._append(
             ActionRecord(
@@ -126,7 +124,7 @@ class ApplyMachine(RuleBasedStateMachine):
         )  # fmt: skip
 
     @rule(user=users, id=ids, points=st.sampled_from([-3, 5, 0, BIG, -BIG, BIG // 2]), step_ms=steps_ms)
-    def adjust(self, user: UserId, id: ActionId, points: int, step_ms: int) -> None:  # noqa: A002
+    def adjust(self, user: UserId, id: ActionId, *, points: int, step_ms: int) -> None:  # noqa: A002
         self._append(
             AdjustRecord(v=1, id=id, user_id=user, received_at=0, points=points, at=self.now_ms, by="m", reason="r"),
             step_ms,
@@ -134,7 +132,7 @@ class ApplyMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.log)
     @rule(data=st.data(), id=ids, step_ms=steps_ms)
-    def void(self, data: st.DataObject, id: ActionId, step_ms: int) -> None:  # noqa: A002
+    def void(self, data: st.DataObject, id: ActionId, *, step_ms: int) -> None:  # noqa: A002
         target = data.draw(st.sampled_from(self.log))
         try:
             acted = msgspec.json.decode(target.value or b"", type=Record)
@@ -155,11 +153,11 @@ class ApplyMachine(RuleBasedStateMachine):
         id=st.integers(0, 2**62),
         step=steps_ms,
     )
-    def moderate(self, kind: Any, user: UserId, id: int, step: int) -> None:  # noqa: A002
+    def moderate(self, kind: Any, user: UserId, *, id: int, step: int) -> None:  # noqa: A002
         self._append(kind(v=1, id=ActionId(f"m{id}"), user_id=user, received_at=0, by="m", reason="r"), step)
 
     @rule(user=users, id=st.integers(0, 2**62), name=st.sampled_from(["Ann", "Cy"]))
-    def rename(self, user: UserId, id: int, name: str) -> None:  # noqa: A002
+    def rename(self, user: UserId, id: int, *, name: str) -> None:  # noqa: A002
         self._append(ProfileRecord(v=1, id=ActionId(f"p{id}"), user_id=user, received_at=0, name=name), 0)
 
     @rule(value=st.sampled_from([None, b"", b"{", b"\xff\xfe", b'{"kind":"action","v":2}']), step_ms=steps_ms)
@@ -174,7 +172,7 @@ class ApplyMachine(RuleBasedStateMachine):
         records = self.log[self.applied : self.applied + count]
         if not records:
             return
-        batches = self.folder.fold_all(P, records, self.position)
+        batches = self.folder.fold_all(P, records, before=self.position)
         result = self._run(batches)
         assert not result.refused, result.refused
         assert [batch.after for batch in result.applied][-1].next_offset == records[-1].offset + 1
@@ -185,7 +183,7 @@ class ApplyMachine(RuleBasedStateMachine):
         """A call for another offset than the stored one is answered with the stored one, either way."""
         for wrong in (self.applied + 1, self.applied - 1):
             record = LogRecord(max(wrong, 0), self.now_ms, b"key", encode(SOMETHING))
-            batch = self.folder.fold(P, [record], Position(Offset(wrong), self.position.log_ms))
+            batch = self.folder.fold(P, [record], before=Position(Offset(wrong), self.position.log_ms))
             assert self._run([batch]).refused == {P: Seek(Offset(self.applied))}
 
     @rule(kind=st.sampled_from(["other writer", "older epoch", "newer epoch", "fenced", "copying", "gone"]))
@@ -206,7 +204,7 @@ class ApplyMachine(RuleBasedStateMachine):
         if change:
             self.runner.run(self.redis.hset(key, mapping={**before, **encoded}))
         digest = self._digest()
-        batch = self.folder.fold(P, [self._something()], self.position)
+        batch = self.folder.fold(P, [self._something()], before=self.position)
         refused = self._run([batch]).refused[P]
         assert isinstance(refused, Fenced)
         assert self._digest() == digest
@@ -237,7 +235,7 @@ class ApplyMachine(RuleBasedStateMachine):
         zombie, position = self.applier, self.position
         self._new_writer()
         assert isinstance(self._claim(), Claimed)
-        batch = self.folder.fold(P, [self._something()], position)
+        batch = self.folder.fold(P, [self._something()], before=position)
         refused = self.runner.run(zombie.run([batch], {P: self.epoch})).refused[P]
         assert isinstance(refused, Fenced)
         assert refused.writer == self.shard.writer
@@ -296,7 +294,7 @@ class ApplyMachine(RuleBasedStateMachine):
         self.shard = ShardRedis(self.redis, shard=ShardId("s1"), writer=f"writer-{self.writers}")
         self.folder = Folder(RULES, SpanCache(CALENDAR))
         self.top = LocalTop(shown=SHOWN)
-        self.applier = Applier(self.shard, self.folder, self.top, self._divert)
+        self.applier = Applier(self.shard, self.folder, top=self.top, divert=self._divert)
 
     def _claim(self) -> Any:
         self.is_touched = True
@@ -318,7 +316,7 @@ class ApplyMachine(RuleBasedStateMachine):
     def _read_stale(self) -> None:
         reader = TopReader(self.redis)
         for period in sorted(self.top.stale):
-            rows, is_cut = self.runner.run(reader.top(period, [P], self.top.tracked))
+            rows, is_cut = self.runner.run(reader.top(period, [P], count=self.top.tracked))
             self.top.replace(period, rows, is_cut=is_cut)
         self.top.settle()
 

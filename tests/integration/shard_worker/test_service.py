@@ -50,9 +50,9 @@ class Deployment:
 
     async def send(self, record: Record) -> None:
         """Write a record as the gateway does."""
-        await self.send_bytes(partition_of(record.user_id, PARTITIONS), record.user_id.encode(), encode(record))
+        await self.send_bytes(partition_of(record.user_id, PARTITIONS), record.user_id.encode(), value=encode(record))
 
-    async def send_bytes(self, partition: int, key: bytes | None, value: bytes | None) -> None:
+    async def send_bytes(self, partition: int, key: bytes | None, *, value: bytes | None) -> None:
         """Write any bytes."""
         await self.producer.send(self.settings["ACTIONS_TOPIC"], value, key=key, partition=partition)
         self.sent += 1
@@ -137,7 +137,7 @@ async def deployment(
         producer = await ending.enter_async_context(AIOKafkaProducer(bootstrap_servers=kafka_address, linger_ms=2))
 
         async def start(name: str) -> WorkerProcess:
-            worker = await start_worker(tmp_path, name, free_ports(1)[0], settings)
+            worker = await start_worker(tmp_path, name, port=free_ports(1)[0], settings=settings)
             ending.push_async_callback(worker.kill)
             return worker
 
@@ -151,7 +151,7 @@ async def test_scores_and_top_equal_a_plain_count(deployment: Deployment) -> Non
     await deployment.act(rng, 1_500)
     bad = [b"", b"{", b'{"kind":"action"}', b"\xff\xff", None, b'{"v":1,"kind":"action","points":1e999}']
     for value in bad:
-        await deployment.send_bytes(rng.randrange(PARTITIONS), b"k", value)
+        await deployment.send_bytes(rng.randrange(PARTITIONS), b"k", value=value)
     await deployment.send(action("named", 100_000, name="Zoë"))
     deployment.expected["named"] += 100_000
     await deployment.act(rng, 500)

@@ -19,7 +19,7 @@ def test_no_shard_is_above_its_cap_and_all_partitions_have_an_owner(
 ) -> None:
     shards = SHARDS[:count]
     weights = {shard: data.draw(st.integers(1, 5)) for shard in shards}
-    shard_map = static_map(partitions, shards, weights)
+    shard_map = static_map(partitions, shards, weights=weights)
     assert shard_map.partitions == partitions
     for shard in shards:
         cap = math.ceil(1.1 * partitions * weights[shard] / sum(weights.values()))
@@ -56,7 +56,7 @@ def test_one_more_shard_leaves_most_preferences_alone() -> None:
 )
 def test_wrong_shards_are_refused(shards: list[ShardId], weights: dict[ShardId, int] | None) -> None:
     with pytest.raises(ValueError, match="must be"):
-        static_map(8, shards, weights)
+        static_map(8, shards, weights=weights)
 
 
 GOLDEN_64_OVER_3 = "3233331123332233323333112112222323231123123322232311312111112221"

@@ -26,7 +26,7 @@ def folder() -> Folder:
     return Folder(RULES, SpanCache(PeriodCalendar()))
 
 
-def act(user: str, id: str, points: int = 1, *, at: int = NOON, **more: Any) -> ActionRecord:  # noqa: A002
+def act(user: str, id: str, *, points: int = 1, at: int = NOON, **more: Any) -> ActionRecord:  # noqa: A002
     return ActionRecord(
         v=1, id=ActionId(id), user_id=UserId(user), received_at=at, action="commit", points=points, at=at, **more
     )
@@ -43,7 +43,7 @@ def log(*records: Record | bytes | tuple[Record, int] | tuple[bytes, int] | None
 
 
 def fold(records: list[LogRecord], log_ms: int = 0, **more: Any) -> Batch:
-    return folder().fold(P, records, Position(Offset(records[0].offset), LogMs(log_ms)), **more)
+    return folder().fold(P, records, before=Position(Offset(records[0].offset), LogMs(log_ms)), **more)
 
 
 def body(batch: Batch) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def body(batch: Batch) -> dict[str, Any]:
 
 
 def test_actions_are_summed_per_user_and_boards_share_one_list() -> None:
-    batch = fold(log(act("a", "1", 5), act("b", "2", 7), (act("a", "3", 10), NOON + 9)))
+    batch = fold(log(act("a", "1", points=5), act("b", "2", points=7), (act("a", "3", points=10), NOON + 9)))
     assert body(batch)["segments"] == [["fold", [[BOARDS, ["a", NOON + 9, "b", NOON], [15, 7]]]]]
     assert (batch.counted, batch.increments, batch.periods) == (3, 6, set(BOARDS))
     assert batch.after == Position(Offset(3), LogMs(NOON + 9))
@@ -63,7 +63,7 @@ def test_actions_are_summed_per_user_and_boards_share_one_list() -> None:
 def test_late_action_counts_where_it_happened_and_each_board_is_written_once() -> None:
     before_midnight = 1_769_903_999_000
     after = before_midnight + 5_000
-    batch = fold(log((act("a", "1", 5, at=before_midnight), after), (act("a", "2", 7, at=after), after)))
+    batch = fold(log((act("a", "1", points=5, at=before_midnight), after), (act("a", "2", points=7, at=after), after)))
     ((_, groups),) = body(batch)["segments"]
     written = {boards[0]: (flat, points) for boards, flat, points in groups}
     assert written == {
@@ -94,7 +94,7 @@ def test_board_closes_within_a_batch() -> None:
 @pytest.mark.parametrize("step_ms", [WINDOW, DAY_MS])
 def test_batch_never_spans_two_windows_or_days(step_ms: int) -> None:
     records = log(act("a", "1"), (act("a", "2"), NOON + step_ms), (act("a", "3"), NOON))
-    batches = folder().fold_all(P, records, Position(Offset(0), LogMs(0)))
+    batches = folder().fold_all(P, records, before=Position(Offset(0), LogMs(0)))
     assert [len(batch.records) for batch in batches] == [1, 2]
     assert batches[1].before == batches[0].after
     assert batches[1].after.log_ms == NOON + step_ms, "log time never goes back"
@@ -108,12 +108,12 @@ def test_log_time_before_the_batch_decides_its_window() -> None:
 
 def test_batch_is_bounded() -> None:
     records = log(*(act("a", str(n)) for n in range(BATCH_RECORDS_MAX + 1)))
-    batches = folder().fold_all(P, records, Position(Offset(0), LogMs(0)))
+    batches = folder().fold_all(P, records, before=Position(Offset(0), LogMs(0)))
     assert [len(batch.records) for batch in batches] == [BATCH_RECORDS_MAX, 1]
 
 
 def test_same_id_twice_counts_once() -> None:
-    batch = fold(log(act("a", "1", 5), act("a", "1", 5), act("b", "1", 5)))
+    batch = fold(log(act("a", "1", points=5), act("a", "1", points=5), act("b", "1", points=5)))
     assert (batch.counted, batch.repeats) == (2, 1)
     assert body(batch)["points"] == 10
 
@@ -164,7 +164,7 @@ def test_bad_bytes_are_dead_but_move_offset_and_log_time() -> None:
 
 
 def test_skipped_records_move_the_position_only() -> None:
-    records = log(act("a", "1", 5), act("b", "2", 7))
+    records = log(act("a", "1", points=5), act("b", "2", points=7))
     batch = fold(records, skip={0})
     assert body(batch)["segments"] == [["fold", [[BOARDS, ["b", NOON], [7]]]]]
     assert (batch.offsets, batch.after, batch.skipped) == ([1], fold(records).after, {0})

@@ -22,7 +22,7 @@ class Scores:
         self.partitions = partitions
         self.boards: dict[PeriodId, dict[str, TopRow]] = {}
 
-    def act(self, user: str, points: int, at: int, boards: tuple[PeriodId, ...]) -> None:
+    def act(self, user: str, points: int, *, at: int, boards: tuple[PeriodId, ...]) -> None:
         for board in boards:
             row = self.boards.setdefault(board, {}).get(user)
             score = points + (row.score if row else 0)
@@ -32,7 +32,7 @@ class Scores:
         return Partition(sum(user.encode()) % self.partitions)
 
     def reply(
-        self, partition: Partition, touched: dict[PeriodId, set[str]], floors: dict[PeriodId, Floor]
+        self, partition: Partition, touched: dict[PeriodId, set[str]], *, floors: dict[PeriodId, Floor]
     ) -> dict[PeriodId, list[object]]:
         rows: dict[PeriodId, list[object]] = {}
         for board, users in touched.items():
@@ -82,14 +82,14 @@ def test_tops_equal_a_plain_sort_at_every_batch_boundary(
         touched: dict[PeriodId, set[str]] = {}
         for user, points, later, boards in batch:
             now += later
-            scores.act(user, points, now, boards)
+            scores.act(user, points, at=now, boards=boards)
             for board in boards:
                 touched.setdefault(board, set()).add(user)
         for partition, owner in owners.items():
             top = tops[owner]
-            top.take(partition, scores.reply(partition, touched, top.floors(touched)), {})
+            top.take(partition, scores.reply(partition, touched, floors=top.floors(touched)), names={})
         if number < len(removals):
-            remove(scores, tops, owners, removals[number])
+            remove(scores, tops, owners=owners, number=removals[number])
         for shard, top in enumerate(tops):
             top.settle()
             mine = {partition for partition, owner in owners.items() if owner == shard}
@@ -103,7 +103,7 @@ def test_tops_equal_a_plain_sort_at_every_batch_boundary(
             assert top_rows(merged, shown) == scores.sorted(board)[:shown]
 
 
-def remove(scores: Scores, tops: list[LocalTop], owners: dict[Partition, int], number: int) -> None:
+def remove(scores: Scores, tops: list[LocalTop], *, owners: dict[Partition, int], number: int) -> None:
     users = sorted({user for rows in scores.boards.values() for user in rows})
     if not users:
         return
@@ -120,34 +120,34 @@ def remove(scores: Scores, tops: list[LocalTop], owners: dict[Partition, int], n
 
 def test_floor_is_the_last_tracked_score_once_rows_were_cut() -> None:
     top = LocalTop(shown=1)
-    top.take(P0, {ALL: ["a", 5, 1, "b", 3, 1]}, {})
+    top.take(P0, {ALL: ["a", 5, 1, "b", 3, 1]}, names={})
     top.settle()
     assert top.floors([TODAY]) == {ALL: NO_FLOOR, TODAY: NO_FLOOR}
-    top.take(P0, {ALL: ["c", 4, 1]}, {})
+    top.take(P0, {ALL: ["c", 4, 1]}, names={})
     top.settle()
     assert top.floors([]) == {ALL: (4, 1)}
 
 
 def test_change_below_the_shown_rows_is_not_told() -> None:
     top = LocalTop(shown=1)
-    top.take(P0, {ALL: ["a", 5, 1]}, {})
+    top.take(P0, {ALL: ["a", 5, 1]}, names={})
     assert top.settle()
-    top.take(P0, {ALL: ["b", 3, 1]}, {})
+    top.take(P0, {ALL: ["b", 3, 1]}, names={})
     assert not top.settle()
-    top.take(P0, {ALL: ["b", 6, 2]}, {})
+    top.take(P0, {ALL: ["b", 6, 2]}, names={})
     assert top.settle()
 
 
 def test_name_travels_with_every_row_of_the_user_and_goes_with_an_erase() -> None:
     top = LocalTop(shown=2)
-    top.take(P0, {ALL: ["a", 5, 1], TODAY: ["a", 5, 1]}, {"a": "Ann"})
+    top.take(P0, {ALL: ["a", 5, 1], TODAY: ["a", 5, 1]}, names={"a": "Ann"})
     top.settle()
     assert [top.view(board).rows[0].name for board in (ALL, TODAY)] == ["Ann", "Ann"]
     top.rename_tracked(P0, {"a": "Anna", "stranger": "Bo"})
     assert top.settle()
     assert top.view(TODAY).rows[0].name == "Anna"
     top.forget_names(["a"])
-    top.take(P0, {ALL: ["a", 6, 1]}, {})
+    top.take(P0, {ALL: ["a", 6, 1]}, names={})
     top.settle()
     assert top.view(ALL).rows[0].name is None
 
@@ -156,7 +156,7 @@ def test_names_of_those_who_left_are_dropped_together() -> None:
     top = LocalTop(shown=1)
     users = [f"u{n}" for n in range(NAMES_SLACK + 10)]
     for score, user in enumerate(users):
-        top.take(P0, {ALL: [user, score, 1]}, {user: user.upper()})
+        top.take(P0, {ALL: [user, score, 1]}, names={user: user.upper()})
         top.settle()
         if score == NAMES_SLACK:
             assert top.drop_surplus_names() == {}
@@ -166,7 +166,7 @@ def test_names_of_those_who_left_are_dropped_together() -> None:
 
 def test_forgotten_board_is_not_shown() -> None:
     top = LocalTop(shown=1)
-    top.take(P0, {YESTERDAY: ["a", 1, 1], ALL: ["a", 1, 1]}, {})
+    top.take(P0, {YESTERDAY: ["a", 1, 1], ALL: ["a", 1, 1]}, names={})
     top.settle()
     top.forget(YESTERDAY)
     assert top.periods == {ALL}

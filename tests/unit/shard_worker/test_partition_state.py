@@ -67,7 +67,7 @@ LAST = LastRecord(9, 1000, 77)
 def test_logs_that_cannot_be_followed(
     *, next_offset: int, last: LastRecord | None, begin: int, end: int, fault: str | None
 ) -> None:
-    found = log_fault(Offset(next_offset), last, LogBounds(Offset(begin), Offset(end)))
+    found = log_fault(Offset(next_offset), last, bounds=LogBounds(Offset(begin), Offset(end)))
     assert found is None if fault is None else found is not None and fault in found
 
 

@@ -13,11 +13,11 @@ ALL = PeriodId("all_time")
 P, Q = Partition(0), Partition(1)
 
 
-def row(user: str, score: int, partition: Partition = P) -> TopRow:
+def row(user: str, score: int, *, partition: Partition = P) -> TopRow:
     return TopRow(UserId(user), score, LogMs(1), partition)
 
 
-def position(partition: Partition, offset: int, epoch: int = 1, *, catching_up: bool = False) -> Position:
+def position(partition: Partition, offset: int, *, epoch: int = 1, catching_up: bool = False) -> Position:
     return Position(partition, Epoch(epoch), Offset(offset), LogMs(offset), catching_up)
 
 
@@ -31,12 +31,12 @@ def shard_top(
 
 
 def test_partition_that_went_back_is_carried_until_it_is_there_again() -> None:
-    published = Published([shard_top([row("a", 9), row("q", 5, Q)], [position(P, 10), position(Q, 4)])])
+    published = Published([shard_top([row("a", 9), row("q", 5, partition=Q)], [position(P, 10), position(Q, 4)])])
     now, ends = [position(P, 7, epoch=2), position(Q, 5)], {P: Offset(20), Q: Offset(20)}
     carried = published.carried(now, ends)
     assert carried.keys() == {P}
-    view = BoardView(ALL, (row("q", 6, Q), row("a", 3)), is_cut=False)
-    assert board_of(view, carried, shown=5) == ShardBoard(ALL, (row("a", 9), row("q", 6, Q)), None)
+    view = BoardView(ALL, (row("q", 6, partition=Q), row("a", 3)), is_cut=False)
+    assert board_of(view, carried, shown=5) == ShardBoard(ALL, (row("a", 9), row("q", 6, partition=Q)), None)
     assert positions_of(now, carried) == (position(P, 10, epoch=2, catching_up=True), position(Q, 5))
     assert published.carried([position(P, 10), position(Q, 5)], ends) == {}
 
@@ -69,9 +69,9 @@ def test_rows_at_or_above_the_floor_are_all_there(
 ) -> None:
     """The truth of what is published: of each partition the rows at the moment that its position names."""
     now_p = [row(f"p{n}", score) for n, score in enumerate(live_p)]
-    now_q = [row(f"q{n}", score, Q) for n, score in enumerate(live_q)]
+    now_q = [row(f"q{n}", score, partition=Q) for n, score in enumerate(live_q)]
     old_p = [row(f"p{n}", score) for n, score in enumerate(then_p)]
-    old_q = [row(f"q{n}", score, Q) for n, score in enumerate(then_q)]
+    old_q = [row(f"q{n}", score, partition=Q) for n, score in enumerate(then_q)]
     before = board_of(view_of([*old_p, *old_q], shown), {}, shown=shown)
     check(before, [*old_p, *old_q])
     old_top = shard_top(list(before.rows), [position(P, 10)], floor=before.floor)

@@ -1,4 +1,4 @@
-"""The worker's metrics, with its shard's label filled in. Pure: it only counts."""
+"""The worker's metrics, as its internal port shows them, with its shard's label filled in."""
 
 from collections.abc import Mapping
 
