@@ -122,6 +122,8 @@ class KafkaReader:
 
     async def commit(self, offsets: Mapping[Partition, Offset]) -> None:
         """Show Kafka's tools how far the partitions are archived."""
+        if not offsets:
+            return
         try:
             await self._consumer.commit({self._topics[partition]: offset for partition, offset in offsets.items()})
         except (CommitFailedError, IllegalStateError, RebalanceInProgressError):

@@ -110,11 +110,13 @@ class Session:
         if not partitions:
             return
         begins = await self.reader.begin_offsets(partitions)
-        self.places |= await read_places(self._open_connection, begins, self._rules)
+        places = await read_places(self._open_connection, begins, self._rules)
         # Asked for last: another archiver may still be moving them on.
-        self.ends |= (ends := await self.reader.end_offsets(partitions))
+        ends = await self.reader.end_offsets(partitions)
+        self.ends |= ends
+        self.places |= places
         for partition in partitions:
-            raw, begin, end = self.places[partition].raw, begins[partition], ends[partition]
+            raw, begin, end = places[partition].raw, begins[partition], ends[partition]
             fault = _log_fault(raw.next_offset, begin, end=end)
             if fault is not None:
                 raise Refused(f"partition {partition}: {fault}")

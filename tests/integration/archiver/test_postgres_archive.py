@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from archiver.place import Place
 from archiver.postgres_archive import archive, arrive
 from archiver.postgres_migrate import upgrade
-from archiver.postgres_places import read_places
+from archiver.postgres_places import PositionMoved, read_places
 from archiver.postgres_scores import flush
 from archiver.postgres_session import PLANNER
 from archiver.score_fold import BoardClock, user16
 from contracts.counting import CAP_DAYS_BEFORE, day_of, window_of
 from contracts.identity import id16_of
-from contracts.ids import SCORE_LIMIT, ActionId, Offset, Partition, UserId
+from contracts.ids import SCORE_LIMIT, ActionId, Offset, Partition, UserId, Window
 from contracts.progress import LastRecord
-from contracts.record import BadRecord, decode
+from contracts.record import ActionRecord, BadRecord, EraseRecord, ProfileRecord, VoidRecord, decode, encode
 from foundation.postgres_connect import Connection, connect
 from foundation.postgres_snapshot import read_partition_snapshot
 from tests.support.apply_model import ApplyModel, LogRecord
-from tests.support.histories import CALENDAR, RULES, histories
+from tests.support.histories import CALENDAR, RULES, START_MS, histories
 
 
 class Archive:
@@ -142,7 +142,7 @@ def _modelled(log: list[LogRecord]) -> dict[str, Any]:
             for (user, action), use in caps.items()
             if use[0] >= day - CAP_DAYS_BEFORE
         },
-        "seen": {(w, id16) for w in (window - 1, window) for id16 in model._seen.get(w, ())},
+        "seen": {(w, id16) for w in (window - 1, window) for id16 in model._seen.get(Window(w), set())},
     }
 
 
@@ -167,3 +167,87 @@ async def _read(connection: Connection, partition: Partition) -> dict[str, Any]:
             "caps": {r.used_by: tuple(r[1:]) async for rows in snapshot.caps() for r in rows},
             "seen": {tuple(r) async for rows in snapshot.seen() for r in rows},
         }
+
+
+ANN, BOB = UserId("ann"), UserId("bob")
+
+
+def act(offset: int, *, user: UserId = ANN, points: int = 1, **more: Any) -> LogRecord:
+    action = ActionRecord(
+        v=1, id=ActionId(f"a{offset}"), user_id=user, received_at=0, action="commit", points=points, at=START_MS, **more
+    )
+    return LogRecord(offset, START_MS + offset, b"key", encode(action))
+
+
+def test_zombie_with_an_old_position_writes_nothing(archives: Archive) -> None:
+    zombie, other = archives.begin(), archives.restart()
+    archives.archive(other, [act(0), act(1)])
+    with pytest.raises(PositionMoved):
+        archives.archive(zombie, [act(0), act(1)])
+    archives.flush(other)
+    zombie.after_archived(other.raw, counted=[], memory=zombie.memory(seen={}, kept={}, caps={}))
+    with pytest.raises(PositionMoved):
+        archives.flush(zombie)
+    assert archives.fetch("SELECT count(*) FROM actions WHERE partition = $1") == [(2,)]
+    assert archives.snapshot()["scores"]["all_time", ANN] == (2, START_MS + 1)
+
+
+def test_one_stale_partition_holds_back_all_of_a_transaction(archives: Archive) -> None:
+    first, second = archives.begin(), archives.begin()
+    archives.archive(archives.restart(), [act(0)])
+    arrivals = [arrive(first, [act(0)]), arrive(second, [act(0)])]
+    with pytest.raises(PositionMoved):
+        archives.run(archive(archives.connection, arrivals, rules=RULES, clock=archives.clock))
+    archives.partition = first.partition
+    assert archives.fetch("SELECT raw_next FROM archive_progress WHERE partition = $1") == [(0,)]
+    assert archives.fetch("SELECT * FROM actions WHERE partition = $1") == []
+
+
+def test_newest_name_wins_and_an_erase_takes_it(archives: Archive) -> None:
+    place = archives.begin()
+    profile = ProfileRecord(v=1, id=ActionId("p"), user_id=ANN, received_at=0, metadata={"team": "x\0"})
+    named = [act(0, name="Old"), act(1, name="New"), LogRecord(2, START_MS, None, encode(profile)), act(3, user=BOB)]
+    archives.archive(place, named)
+    archives.flush(place)
+    users = "SELECT user_id, name, metadata ->> 'team' FROM users WHERE partition = $1"
+    assert archives.fetch(users) == [(ANN, "New", "x\ufffd")]
+    erase = EraseRecord(v=1, id=ActionId("e"), user_id=ANN, received_at=0, by="mod", reason="asked for it")
+    archives.archive(place, [LogRecord(4, START_MS, None, encode(erase)), act(5)])
+    archives.flush(place)
+    assert archives.fetch(users) == []
+    assert archives.fetch("SELECT log_offset FROM actions WHERE partition = $1 ORDER BY 1") == [(3,), (5,)]
+    assert archives.fetch("SELECT kind, user_id, moderator, reason FROM moderation_log WHERE partition = $1") == [
+        ("erase", None, "mod", "asked for it")
+    ]
+    assert archives.snapshot()["scores"]["all_time", ANN] == (1, START_MS + 5)
+
+
+def test_repeat_of_an_erased_users_action_is_still_a_repeat(archives: Archive) -> None:
+    place = archives.begin()
+    erase = EraseRecord(v=1, id=ActionId("e"), user_id=ANN, received_at=0, by="mod", reason="r")
+    archives.archive(place, [act(0), LogRecord(1, START_MS, None, encode(erase))])
+    archives.flush(place)
+    again = LogRecord(2, START_MS + 1, None, act(0).value)
+    archives.archive(archives.restart(), [again])
+    assert archives.fetch("SELECT log_offset, outcome FROM actions WHERE partition = $1") == [(2, "repeat")]
+
+
+def test_moderation_is_logged_with_its_effect(archives: Archive) -> None:
+    place = archives.begin()
+    void = VoidRecord(
+        v=1, id=ActionId("v"), user_id=ANN, received_at=0, void_id=ActionId("a0"), void_offset=0, void_at=START_MS,
+        void_log_ms=START_MS, points=7, by="mod", reason="cheat",
+    )  # fmt: skip
+    again = VoidRecord(
+        v=1, id=ActionId("w"), user_id=ANN, received_at=0, void_id=ActionId("a0"), void_offset=0, void_at=START_MS,
+        void_log_ms=START_MS, points=7, by="mod", reason="again",
+    )  # fmt: skip
+    records = [
+        act(0, points=7),
+        LogRecord(1, START_MS, None, encode(void)),
+        LogRecord(2, START_MS, None, encode(again)),
+    ]
+    archives.archive(place, records)
+    archives.flush(place)
+    log = "SELECT log_offset, kind, user_id, points, void_offset FROM moderation_log WHERE partition = $1 ORDER BY 1"
+    assert archives.fetch(log) == [(1, "void", ANN, -7, 0), (2, "void", ANN, 0, 0)]
