@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.ids import Epoch, Partition
+from shard_worker.dead_breaker import DeadBreaker
 from shard_worker.fold import Batch, DeadRecord, Folder
 from shard_worker.local_top import LocalTop
 from shard_worker.redis_shard import ApplyCall, ShardRedis
@@ -30,6 +31,8 @@ class RoundResult:
 
     applied: list[Batch] = field(default_factory=list)
     refused: dict[Partition, Fenced | Seek | Damaged] = field(default_factory=dict)
+    halted: set[Partition] = field(default_factory=set)
+    """Partitions whose dead letters became too many; they stand before the batch that would have been diverted."""
     repeats: int = 0
     capped: int = 0
     dead: Counter[str] = field(default_factory=Counter)
@@ -39,11 +42,14 @@ class RoundResult:
 class Applier:
     """One round at a time: `run` must not be called again before it returned."""
 
-    def __init__(self, shard: ShardRedis, folder: Folder, *, top: LocalTop, divert: Divert) -> None:
+    def __init__(
+        self, shard: ShardRedis, folder: Folder, *, top: LocalTop, divert: Divert, breaker: DeadBreaker
+    ) -> None:
         self._shard = shard
         self._folder = folder
         self._top = top
         self._divert = divert
+        self._breaker = breaker
 
     async def run(self, batches: Sequence[Batch], epochs: Mapping[Partition, Epoch]) -> RoundResult:
         """Apply all batches; those of one partition in the order given. The top is up to date but for stale boards."""
@@ -53,13 +59,21 @@ class Applier:
             waiting.setdefault(batch.partition, deque()).append(batch)
             result.repeats += batch.repeats
         diverted: set[tuple[Partition, int]] = set()
-        while waiting:
+        while self._halt(waiting, result):
             heads = [queue[0] for queue in waiting.values()]
             result.dead.update(await self._divert_new(heads, diverted))
             calls = [ApplyCall(batch, epochs[batch.partition], self._top.floors(batch.periods)) for batch in heads]
             for batch, reply in zip(heads, await self._shard.apply(calls), strict=True):
                 self._on_reply(batch, reply, waiting=waiting, result=result)
         return result
+
+    def _halt(self, waiting: dict[Partition, deque[Batch]], result: RoundResult) -> bool:
+        """Give up partitions of which too much would be diverted; whether any batch is left."""
+        for partition, queue in list(waiting.items()):
+            if self._breaker.trips(partition, len(queue[0].records), dead=len(queue[0].dead)):
+                result.halted.add(partition)
+                del waiting[partition]
+        return bool(waiting)
 
     async def _divert_new(self, batches: Sequence[Batch], diverted: set[tuple[Partition, int]]) -> Counter[str]:
         letters = [letter for batch in batches for letter in batch.dead]
@@ -81,6 +95,7 @@ class Applier:
                 self._top.rename_tracked(batch.partition, batch.profiles)
                 self._top.mark_stale(stale)
                 result.applied.append(batch)
+                self._breaker.note(batch.partition, len(batch.records), dead=len(batch.dead))
             case Duplicates(numbers):
                 result.repeats += len(numbers)
                 self._fold_again(queue, {batch.offsets[number] for number in numbers})

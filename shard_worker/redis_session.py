@@ -21,6 +21,7 @@ from contracts.tops import Position as TopPosition
 from foundation.health import ProgressHealth
 from foundation.logs import get_log
 from foundation.service import Refused, StopSignal
+from shard_worker.dead_breaker import DeadBreaker
 from shard_worker.fold import Batch, Folder, Position
 from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.kafka_dead_letters import DeadLetters
@@ -66,6 +67,7 @@ class Tools:
     publisher: RedisPublisher
     dead_letters: DeadLetters
     metrics: WorkerMetrics
+    breaker: DeadBreaker
 
 
 class Session:
@@ -86,7 +88,9 @@ class Session:
         self._folder = Folder(common.rules, SpanCache(common.calendar))
         self._top = LocalTop(shown=settings.top_rows)
         self._tops = TopReader(tools.redis)
-        self._applier = Applier(tools.shard, self._folder, top=self._top, divert=tools.dead_letters.send)
+        self._applier = Applier(
+            tools.shard, self._folder, top=self._top, divert=tools.dead_letters.send, breaker=tools.breaker
+        )
         self.applied: dict[Partition, Position] = {}
         """Where each followed partition stands in Redis."""
         self._folded: dict[Partition, Position] = {}
@@ -96,6 +100,11 @@ class Session:
         """Partitions that are being moved."""
         self.is_following = False
 
+    @property
+    def halted(self) -> Mapping[Partition, str]:
+        """Partitions that are served but not read on, because too much of their log is dead; with the reason."""
+        return self._tools.breaker.tripped
+
     async def open(self) -> None:
         """Claim, compare with the log, read the tops. Raises Refused when the state must be restored by somebody."""
         await self._reader.start()
@@ -104,7 +113,10 @@ class Session:
         await self._compare_with_log(claims, bounds)
         for partition, claim in claims.items():
             self.applied[partition] = self._folded[partition] = Position(claim.next_offset, claim.log_ms)
-            self._reader.follow(partition, claim.next_offset)
+            if partition in self.halted:
+                get_log().error("partition_halted", partition=partition, reason=self.halted[partition])
+            else:
+                self._reader.follow(partition, claim.next_offset)
         self.ends = {partition: bound.end for partition, bound in bounds.items()}
         self._top.mark_stale(await self._tops.boards(list(claims)))
         for partition in claims:
@@ -205,6 +217,8 @@ class Session:
         for batch in result.applied:
             self.applied[batch.partition] = batch.after
         self._tools.metrics.after_round(result)
+        for partition in result.halted:
+            raise SessionOver(f"partition {partition}: {self.halted[partition]}")
         for partition, reply in result.refused.items():
             instruction = after_refusal(
                 reply,
@@ -256,7 +270,11 @@ class Session:
                 reply = await self._tools.shard.claim(partition, self.epochs[partition], begin=None)
                 if isinstance(reply, Claimed):
                     raise SessionOver(f"partition {partition} can be claimed again")
-            stalled = [partition for partition, health in self.health.items() if not health.is_ready(monotonic_s())]
+            stalled = [
+                partition
+                for partition, health in self.health.items()
+                if partition not in self.halted and not health.is_ready(monotonic_s())
+            ]
             if stalled:
                 raise SessionOver(f"no progress in partitions {stalled}: the consumer is replaced")
 

@@ -17,6 +17,7 @@ from foundation.redis_cluster_mark import ClusterMark, check_cluster_mark, check
 from foundation.redis_connect import connect
 from foundation.service import StopSignal
 from partitioning.ring import static_map
+from shard_worker.dead_breaker import DeadBreaker
 from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.kafka_dead_letters import DeadLetters
 from shard_worker.redis_lease import Lease
@@ -72,6 +73,7 @@ class Worker:
             ),
             dead_letters=DeadLetters(common.kafka, topic=common.dead_topic, source=common.actions_topic),
             metrics=self.metrics,
+            breaker=DeadBreaker(),
         )
         self._session: Session | None = None
 
@@ -96,7 +98,8 @@ class Worker:
         if session is None:
             return Readiness(self._tools.lease.is_elsewhere, {"shard": shard, "role": "standby", "partitions": {}})
         now_s = monotonic_s()
-        is_ready = session.is_following and all(health.is_ready(now_s) for health in session.health.values())
+        is_moving = all(health.is_ready(now_s) for health in session.health.values())
+        is_ready = session.is_following and is_moving and not session.halted
         return Readiness(
             is_ready,
             {
@@ -107,6 +110,7 @@ class Worker:
                     for partition, position in session.applied.items()
                 },
                 "waiting": sorted(session.waiting),
+                "halted": {str(partition): reason for partition, reason in session.halted.items()},
                 "catching_up": sorted(self._tools.publisher.catching_up),
             },
         )

@@ -22,6 +22,7 @@ from contracts.record import (
     VoidRecord,
     encode,
 )
+from shard_worker.dead_breaker import DeadBreaker
 from shard_worker.fold import DeadRecord, Folder, Position
 from shard_worker.local_top import LocalTop
 from shard_worker.redis_applier import Applier, RoundResult
@@ -47,7 +48,7 @@ class Rig:
         self.folder = Folder(RULES, SpanCache(PeriodCalendar()))
         self.top = LocalTop(shown=2)
         self.dead: list[DeadRecord] = []
-        self.applier = Applier(self.shard, self.folder, top=self.top, divert=self._divert)
+        self.applier = Applier(self.shard, self.folder, top=self.top, divert=self._divert, breaker=DeadBreaker())
         self.position = Position(Offset(0), LogMs(0))
         self.ids = 0
 

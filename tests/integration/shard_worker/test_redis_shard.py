@@ -31,6 +31,7 @@ from contracts.record import (
     encode,
 )
 from foundation.redis_connect import connect
+from shard_worker.dead_breaker import DeadBreaker
 from shard_worker.fold import DeadRecord, Folder, Position
 from shard_worker.local_top import LocalTop
 from shard_worker.redis_applier import Applier
@@ -294,7 +295,7 @@ class ApplyMachine(RuleBasedStateMachine):
         self.shard = ShardRedis(self.redis, shard=ShardId("s1"), writer=f"writer-{self.writers}")
         self.folder = Folder(RULES, SpanCache(CALENDAR))
         self.top = LocalTop(shown=SHOWN)
-        self.applier = Applier(self.shard, self.folder, top=self.top, divert=self._divert)
+        self.applier = Applier(self.shard, self.folder, top=self.top, divert=self._divert, breaker=DeadBreaker())
 
     def _claim(self) -> Any:
         self.is_touched = True

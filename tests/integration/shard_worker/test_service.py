@@ -247,6 +247,35 @@ async def test_cache_away_stops_no_score_and_gets_the_newest_when_back(deploymen
     assert top.order > before.order
 
 
+async def test_partition_full_of_rubbish_halts_and_the_others_go_on(deployment: Deployment) -> None:
+    """Nothing more is diverted, nothing is skipped: the offset stands before the batch that would be."""
+    worker = await deployment.start("w1")
+    rubbish = Partition(0)
+    for _ in range(1_500):
+        await deployment.send_bytes(rubbish, b"k", value=b"rubbish")
+    await deployment.producer.flush()
+
+    async def is_halted() -> bool:
+        detail = await worker.ready()
+        return detail is not None and str(rubbish) in detail.get("halted", {})
+
+    await wait_until(is_halted, timeout_s=30, what="the partition to halt")
+    standing = int(await deployment.redis.hget(redis_keys.progress(rubbish), "next_offset") or 0)
+    assert standing <= 1_000
+    user = next(f"u{n}" for n in range(100) if partition_of(UserId(f"u{n}"), PARTITIONS) != rubbish)
+    await deployment.send(action(user, 7))
+    await deployment.producer.flush()
+
+    async def is_counted() -> bool:
+        return (await deployment.scores()).get(user) == 7
+
+    await wait_until(is_counted, timeout_s=20, what="another partition to go on")
+    assert int(await deployment.redis.hget(redis_keys.progress(rubbish), "next_offset") or 0) == standing
+    detail = await worker.ready()
+    assert detail is not None
+    assert detail["status"] == "not ready"
+
+
 async def test_another_log_is_refused(deployment: Deployment) -> None:
     """The stored last record differs from the log's: the worker ends with `refused`, and says which record."""
     worker = await deployment.start("w1")
