@@ -9,11 +9,13 @@ from typing import Final
 
 import asyncpg
 
-from archiver import postgres_locks
 from contracts.clock import now_ms
 from foundation.postgres_connect import Connection
 from foundation.service import Refused
 
+LOCK_CLASS: Final = 0x53484442
+"""Keeps our advisory locks apart from those of other programs in the same database."""
+_MIGRATE: Final = 1
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _TABLE: Final = """CREATE TABLE IF NOT EXISTS schema_version (
     version integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, applied_ms bigint NOT NULL)"""
@@ -76,7 +78,7 @@ async def upgrade(connection: Connection) -> list[str]:
     wanted = migrations()
     for migration in wanted:
         async with connection.transaction():
-            await connection.execute(_LOCK, postgres_locks.CLASS, postgres_locks.MIGRATE)
+            await connection.execute(_LOCK, LOCK_CLASS, _MIGRATE)
             await connection.execute(_TABLE)
             applied = await _applied(connection)
             _check(wanted, applied)

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from archiver import postgres_locks
 from archiver.archive_fold import storable
 from archiver.place import Place
+from archiver.postgres_boards import BOARDS_LOCK
 from archiver.postgres_lookups import limit_digest, states_to_fold
+from archiver.postgres_migrate import LOCK_CLASS
 from archiver.postgres_places import PositionMoved
 from archiver.score_fold import BoardClock, ScoreChanges, ScoreFold, user16
 from contracts.counting import CountingRules, window_of
@@ -35,7 +36,7 @@ async def flush(connection: Connection, places: Sequence[Place], *, rules: Count
         return
     async with connection.transaction():
         if any(isinstance(item.record, EraseRecord) for place in behind for item in place.pending):
-            await connection.execute(_sql("lock_boards"), postgres_locks.CLASS, postgres_locks.BOARDS)
+            await connection.execute(_sql("lock_boards"), LOCK_CLASS, BOARDS_LOCK)
         pending = {place.partition: place.pending for place in behind}
         states = await states_to_fold(connection, pending)
         changes = {p: ScoreFold(clock, states[p]).add(items) for p, items in pending.items()}

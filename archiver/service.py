@@ -1,14 +1,18 @@
 """The archiver: one session after the other, and beside it the jobs that close boards and retire rows."""
 
+import asyncio
 from typing import Final
 
 from aiokafka.errors import KafkaError
 
 from archiver.http_metrics import ArchiverMetrics
+from archiver.postgres_jobs import Jobs
 from archiver.postgres_migrate import schema_status, upgrade
 from archiver.postgres_session import Session, SessionOver
+from archiver.redis_sweep import Sweep
 from archiver.settings import Settings
 from contracts.clock import monotonic_s
+from contracts.ids import Offset, Partition
 from foundation.http_internal import InternalPort, Readiness
 from foundation.kafka_cluster import cluster_id
 from foundation.kafka_topics import check_topic
@@ -43,25 +47,23 @@ class Archiver:
         self._settings = settings
         self.metrics = ArchiverMetrics(Metrics())
         self._session: Session | None = None
+        self._sweep = Sweep(settings.common.shards)
 
     async def run(self, stop: StopSignal) -> None:
-        """Sessions until `stop` is set; a server that is away is tried again and again. Raises Refused."""
-        retry_s = RETRY_MIN_S
-        while not stop.is_set:
-            began_s = monotonic_s()
-            try:
-                await self._run_session(stop)
-            except SessionOver as over:
-                self._note("stalled", str(over))
-            except KafkaError as error:
-                self._note("kafka", f"{type(error).__name__}: {error}")
-            except AWAY as error:
-                self._note("postgres", f"{type(error).__name__}: {error}")
-            if monotonic_s() - began_s > RETRY_MAX_S:
-                retry_s = RETRY_MIN_S
-            if not stop.is_set:
-                await stop.sleep(retry_s)
-            retry_s = min(2 * retry_s, RETRY_MAX_S)
+        """Until `stop` is set; a server that is away is tried again and again. Raises Refused, in a group."""
+        jobs = Jobs(
+            self._settings,
+            self.metrics,
+            ends=self._end_offsets,
+            is_following=lambda: self._session is not None,
+            sweep=self._sweep,
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(jobs.run(stop), name="jobs")
+                await self._run_sessions(stop)
+        finally:
+            await self._sweep.close()
 
     def readiness(self) -> Readiness:
         """Ready: it has its share of the partitions, and each of them advances or is at the log's end."""
@@ -79,6 +81,27 @@ class Archiver:
             for partition, place in session.places.items()
         }
         return Readiness(is_ready, {"partitions": partitions})
+
+    async def _end_offsets(self) -> dict[Partition, Offset] | None:
+        return None if self._session is None else await self._session.reader.end_offsets()
+
+    async def _run_sessions(self, stop: StopSignal) -> None:
+        retry_s = RETRY_MIN_S
+        while not stop.is_set:
+            began_s = monotonic_s()
+            try:
+                await self._run_session(stop)
+            except SessionOver as over:
+                self._note("stalled", str(over))
+            except KafkaError as error:
+                self._note("kafka", f"{type(error).__name__}: {error}")
+            except AWAY as error:
+                self._note("postgres", f"{type(error).__name__}: {error}")
+            if monotonic_s() - began_s > RETRY_MAX_S:
+                retry_s = RETRY_MIN_S
+            if not stop.is_set:
+                await stop.sleep(retry_s)
+            retry_s = min(2 * retry_s, RETRY_MAX_S)
 
     async def _run_session(self, stop: StopSignal) -> None:
         mark = await self._check_ground()

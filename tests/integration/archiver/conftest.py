@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from archiver.postgres_migrate import upgrade
 from archiver.service import Archiver
 from archiver.settings import read_settings
 from contracts.clock import now_ms
@@ -21,8 +22,10 @@ from contracts.ids import ActionId, UserId
 from contracts.partition_key import partition_of
 from contracts.record import ActionRecord, encode
 from foundation.kafka_topics import create_topics
+from foundation.postgres_connect import Connection, connect
 from foundation.service import StopSignal
 from foundation.settings import load_common
+from tests.support.archives import Archive
 
 PARTITIONS = 4
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,6 +108,22 @@ def action(user: str, number: int, *, points: int = 1) -> ActionRecord:
         points=points,
         at=now,
     )
+
+
+@pytest.fixture
+def archives(postgres_database: str) -> Iterator[Archive]:
+    made = Archive(postgres_database)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def postgres(postgres_database: str) -> AsyncIterator[Connection]:
+    """A connection to a database with the schema."""
+    connection = await connect(postgres_database, name="test")
+    await upgrade(connection)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

@@ -37,6 +37,10 @@ def plain_count(actions: list[ActionRecord]) -> dict[str, int]:
     return dict(scores)
 
 
+def refused(match: str) -> pytest.RaisesGroup[Exception]:
+    return pytest.RaisesGroup(pytest.RaisesExc(Refused, match=match), flatten_subgroups=True)
+
+
 async def counted(ground: Ground, actions: list[ActionRecord], *, what: str) -> None:
     """Wait until Postgres has exactly these."""
     expected = plain_count(actions)
@@ -133,12 +137,12 @@ async def test_another_deployments_database_is_refused(ground: Ground, start_arc
     running: Running = await start_archiver()
     await wait_until(lambda: running.partitions == PARTITIONS, timeout_s=REBALANCE_S, what="the first to follow")
     other = Running({**ground.environ, "SHARDBOARD_WINDOW_MS": "1800000"})
-    with pytest.raises(Refused, match="window_ms is 900000 there, 1800000 here"):
+    with refused("window_ms is 900000 there, 1800000 here"):
         await other.task
 
 
 async def test_database_without_schema_is_refused(ground: Ground) -> None:
-    with pytest.raises(Refused, match="shardboard db upgrade"):
+    with refused("shardboard db upgrade"):
         await Running({**ground.environ, "SHARDBOARD_DB_UPGRADE": "0"}).task
 
 
@@ -149,7 +153,7 @@ async def test_log_that_lost_its_tail_is_refused(ground: Ground, start_archiver:
     await counted(ground, actions, what="all to be counted")
     await running.stop()
     await ground.fetch("UPDATE archive_progress SET raw_next = raw_next + 1000")
-    with pytest.raises(Refused, match="another log, or lost its tail"):
+    with refused("another log, or lost its tail"):
         await Running(ground.environ).task
 
 
@@ -160,5 +164,5 @@ async def test_log_with_other_records_is_refused(ground: Ground, start_archiver:
     await counted(ground, actions, what="all to be counted")
     await running.stop()
     await ground.fetch("UPDATE archive_progress SET raw_last = raw_last || '1' WHERE raw_last <> ''")
-    with pytest.raises(Refused, match="it is another log"):
+    with refused("it is another log"):
         await Running(ground.environ).task
