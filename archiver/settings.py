@@ -35,10 +35,6 @@ class Settings:
 def read_from(env: Env) -> Settings:
     """As `read_settings`, faults kept in `env`."""
     common = read_common(env)
-    env.require(
-        bool(common.postgres_url),
-        "SHARDBOARD_POSTGRES_URL is not set: the archiver needs postgresql://user@host:port/db",
-    )
     return Settings(
         common=common,
         upgrades_schema=env.flag(
@@ -76,5 +72,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read and check. Raises BadSettings, which names every fault."""
     env = Env(environ)
     settings = read_from(env)
+    env.require(
+        bool(settings.common.postgres_url),
+        "SHARDBOARD_POSTGRES_URL is not set: the archiver needs postgresql://user@host:port/database",
+    )
     env.check()
     return settings

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from archiver.settings import read_from as read_archiver
 from audit.settings import read_from as read_auditor
 from contracts.catalogue import BadCatalogue, parse_catalogue
 from foundation.env import Env
@@ -31,6 +32,7 @@ READERS: Final[Mapping[str, Callable[[Env], Any]]] = {
     _WORKER: read_worker,
     "merger": read_merger,
     "auditor": read_auditor,
+    "archiver": read_archiver,
     "commands": _read_commands,
 }
 

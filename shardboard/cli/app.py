@@ -28,7 +28,9 @@ COMMANDS: Final = {
     "worker": "shardboard.cli.services:worker",
     "merger": "shardboard.cli.services:merger",
     "auditor": "shardboard.cli.services:auditor",
+    "archiver": "shardboard.cli.services:archiver",
     "topics": "shardboard.cli.topics",
+    "db": "shardboard.cli.db",
     "config": "shardboard.cli.config",
     "version": "shardboard.cli.version",
 }

@@ -1,4 +1,4 @@
-"""`shardboard gateway|worker|merger|auditor`: one service in the foreground."""
+"""`shardboard gateway|worker|merger|auditor|archiver`: one service in the foreground."""
 
 import typer
 
@@ -6,6 +6,7 @@ gateway = typer.Typer()
 worker = typer.Typer()
 merger = typer.Typer()
 auditor = typer.Typer()
+archiver = typer.Typer()
 
 
 @gateway.command("gateway")
@@ -57,5 +58,18 @@ def run_auditor() -> None:
     Example:  SHARDBOARD_KAFKA=kafka-1:9092 SHARDBOARD_SHARDS=s1=redis://redis-1:6379/0 shardboard auditor
     """
     from audit.__main__ import main
+
+    raise typer.Exit(main())
+
+
+@archiver.command("archiver")
+def run_archiver() -> None:
+    """Run the archiver: actions, scores and closed boards in Postgres.
+
+    It reads its settings from the environment (`shardboard config show`) and ends in an orderly way on SIGTERM.
+
+    Example:  SHARDBOARD_POSTGRES_URL=postgresql://board@db/board shardboard archiver
+    """
+    from archiver.__main__ import main
 
     raise typer.Exit(main())

@@ -1,0 +1,107 @@
+"""`shardboard db upgrade|status`: the schema of the archive in Postgres."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from shardboard.cli.options import DataDirOption, Output, OutputOption
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from foundation.postgres_connect import Connection
+
+app = typer.Typer(no_args_is_help=True)
+_T = TypeVar("_T")
+
+
+@app.callback()
+def db() -> None:
+    """The archive's schema, for a Postgres of your own: `shardboard up` keeps its own up to date."""
+
+
+@app.command()
+def upgrade(output: OutputOption = Output.TABLE, data_dir: DataDirOption = None) -> None:
+    """Bring the schema to this version. May be run again, and while everything runs.
+
+    Each migration is one transaction; a run that was cut short is continued by the next one. Exits with 6 when there
+    was nothing to do, 3 when the database has a newer schema than this program.
+
+    Example:  SHARDBOARD_POSTGRES_URL=postgresql://board@db/board shardboard db upgrade
+    """
+    import json
+
+    from archiver.postgres_migrate import upgrade as run
+    from contracts.exit_codes import ExitCode
+
+    applied = _with_connection(data_dir, run)
+    if output is Output.JSON:
+        typer.echo(json.dumps({"applied": applied}))
+    elif applied:
+        typer.echo("\n".join(f"applied {name}" for name in applied))
+    else:
+        typer.echo("nothing to do: the schema is up to date")
+    raise typer.Exit(ExitCode.OK if applied else ExitCode.NOTHING_TO_DO)
+
+
+@app.command()
+def status(output: OutputOption = Output.TABLE, data_dir: DataDirOption = None) -> None:
+    """Tell which migrations are applied and which are missing. Exits with 1 when some are.
+
+    Example:  shardboard db status --output json | jq .missing
+    """
+    import json
+
+    from archiver.postgres_migrate import schema_status
+    from contracts.exit_codes import ExitCode
+
+    found = _with_connection(data_dir, schema_status)
+    if output is Output.JSON:
+        typer.echo(json.dumps({"applied": found.applied, "missing": found.missing}))
+    else:
+        lines = [f"applied  {name}" for name in found.applied] + [f"missing  {name}" for name in found.missing]
+        typer.echo("\n".join(lines))
+    raise typer.Exit(ExitCode.OK if found.is_current else ExitCode.DIFFERENT)
+
+
+def _with_connection(data_dir: "Path | None", run: "Callable[[Connection], Awaitable[_T]]") -> _T:
+    """Connect to the deployment's Postgres, run, disconnect. Raises CommandError."""
+    import asyncio
+
+    import asyncpg
+
+    from contracts.exit_codes import ExitCode
+    from foundation.postgres_connect import AWAY, connect
+    from foundation.service import Refused
+    from shardboard.command_error import CommandError
+
+    async def connected(url: str) -> _T:
+        connection = await connect(url, name="shardboard db")
+        try:
+            return await run(connection)
+        finally:
+            connection.terminate()
+
+    url = _postgres_url(data_dir)
+    try:
+        return asyncio.run(connected(url))
+    except Refused as error:
+        raise CommandError(ExitCode.REFUSED, str(error)) from error
+    except (asyncpg.PostgresError, ValueError, *AWAY) as error:
+        raise CommandError(ExitCode.FAILED, f"Postgres does not serve: {error or type(error).__name__}") from error
+
+
+def _postgres_url(data_dir: "Path | None") -> str:
+    import os
+
+    from contracts.exit_codes import ExitCode
+    from foundation.settings import load_common
+    from shardboard.command_error import CommandError
+    from shardboard.deployment import find_deployment
+
+    names_one = data_dir is None and bool(os.environ.get("SHARDBOARD_POSTGRES_URL"))
+    url = load_common(os.environ if names_one else find_deployment(data_dir, os.environ).environ).postgres_url
+    if not url:
+        raise CommandError(ExitCode.REFUSED, "SHARDBOARD_POSTGRES_URL is not set: postgresql://user@host:port/database")
+    return url
