@@ -56,14 +56,14 @@ def empty_board(period: PeriodId) -> GlobalTop:
     )
 
 
-def answer_of(top: GlobalTop, limit: int, *, is_merger_silent: bool) -> BoardAnswer:
+def answer_of(top: GlobalTop, limit: int, *, is_behind: bool) -> BoardAnswer:
     """The first `limit` rows of a board."""
     return BoardAnswer(
         period=top.period,
         version=top.version,
         as_of=top.as_of_ms,
         complete=top.complete,
-        stale=is_merger_silent or bool(top.stale_shards),
+        stale=is_behind or bool(top.stale_shards),
         stale_shards=top.stale_shards,
         entries=tuple(
             BoardEntry(rank, row.user_id, row.name, row.score)
@@ -72,10 +72,10 @@ def answer_of(top: GlobalTop, limit: int, *, is_merger_silent: bool) -> BoardAns
     )
 
 
-def ready_board(top: GlobalTop, limit: int, *, is_merger_silent: bool) -> ReadyBoard:
+def ready_board(top: GlobalTop, limit: int, *, is_behind: bool) -> ReadyBoard:
     """The bytes of a board, with headers."""
-    body = _encoder.encode(answer_of(top, limit, is_merger_silent=is_merger_silent))
-    mark = ".s" if is_merger_silent else ""
+    body = _encoder.encode(answer_of(top, limit, is_behind=is_behind))
+    mark = ".s" if is_behind else ""
     etag = f'"{top.period}.{top.version}.{limit}{mark}"'.encode()
     tagged = ((b"etag", etag), _NO_CACHE)
     return ReadyBoard(

@@ -39,15 +39,18 @@ class BoardReader:
 
     def ready(self, query: BoardQuery, at_ms: int) -> ReadyBoard | Problem:
         """The board's bytes now."""
-        if not self._shelf.is_loaded:
-            return Problem(
-                BOARD_UNAVAILABLE, "This gateway has not reached the cache of boards yet.", headers=(RETRY_AFTER,)
-            )
+        if not (self._shelf.is_loaded or self._shelf.has_archived):
+            return _unavailable()
         period = self.periods.resolve(query, at_ms)
         if isinstance(period, Problem):
             return period
         is_current = self.periods.is_current(period, at_ms)
-        return self._shelf.ready(period, query.limit, is_current=is_current) or unknown_period(query.period)
+        board = self._shelf.ready(period, query.limit, is_current=is_current)
+        return board or (unknown_period(query.period) if self._shelf.is_loaded else _unavailable())
+
+
+def _unavailable() -> Problem:
+    return Problem(BOARD_UNAVAILABLE, "This gateway has not reached the cache of boards yet.", headers=(RETRY_AFTER,))
 
 
 class BoardEndpoint:

@@ -9,6 +9,7 @@ from typing import Final
 import uvicorn
 
 from contracts.catalogue import BadCatalogue, CatalogueEntry, parse_catalogue
+from contracts.clock import now_ms
 from foundation.http_internal import InternalPort, Readiness
 from foundation.logs import get_log
 from foundation.metrics import Metrics
@@ -22,6 +23,7 @@ from gateway.http_demo import DemoActions, DemoAnswer, DemoBody, DemoList
 from gateway.http_stream import StreamHub
 from gateway.http_tokens import TokenChecker
 from gateway.kafka_log import ActionLog
+from gateway.postgres_boards import ArchiveReader
 from gateway.redis_boards import CacheFollower, check_cache_belongs
 from gateway.routes_page import read_files
 from gateway.settings import BOARDS_MAX, CONNECTIONS_WAITING_MAX, FLUSH_RESERVE_S, STALE_AFTER_S, Settings
@@ -45,6 +47,12 @@ class Gateway:
         reader = BoardReader(self._shelf, common.calendar)
         self._hub = StreamHub(self._shelf, reader, metrics=metrics, clients_max=settings.sse_clients_max)
         self._follower = CacheFollower(common.cache_url, self._shelf, on_change=self._hub.boards_changed)
+        self._archive = ArchiveReader(
+            common.postgres_url,
+            self._shelf,
+            periods=lambda: [reader.periods.current(kind, now_ms()).id for kind in common.calendar.kinds],
+            on_change=self._hub.boards_changed,
+        )
         desk = ActionDesk(
             self._log, SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms), metrics=metrics
         )
@@ -109,11 +117,14 @@ class Gateway:
             tasks.create_task(self._log.run(), name="action log")
             tasks.create_task(self._follower.run(), name="board reader")
             tasks.create_task(self._hub.run(), name="stream hub")
+            if self._settings.common.postgres_url:
+                tasks.create_task(self._archive.run(), name="archive reader")
             tasks.create_task(self._check_deployment(), name="check deployment")
 
     async def _check_deployment(self) -> None:
         """Raises Refused when Kafka and the cache belong to different deployments, or P, periods or window differ."""
-        await check_cache_belongs(self._settings.common.cache_url, await self._log.mark())
+        self._archive.mark = await self._log.mark()
+        await check_cache_belongs(self._settings.common.cache_url, self._archive.mark)
 
     @property
     def is_serving(self) -> bool:
@@ -126,10 +137,11 @@ class Gateway:
         return self._internal.port
 
     def _readiness(self) -> Readiness:
-        has_boards = self._follower.is_connected or self._shelf.is_loaded
+        has_boards = self._follower.is_connected or self._shelf.is_loaded or self._shelf.has_archived
         detail: dict[str, object] = {
             "log": "ready" if self._log.is_ready else "away",
             "cache": "ready" if self._follower.is_connected else "away",
+            "boards": "archive" if self._shelf.has_archived else "cache" if self._shelf.is_loaded else "none",
             "pending_actions": self._log.pending,
         }
         return Readiness(self._log.is_ready and has_boards, detail)

@@ -26,7 +26,7 @@ TOP = GlobalTop(
 
 
 def test_a_board_as_json() -> None:
-    ready = ready_board(TOP, 2, is_merger_silent=False)
+    ready = ready_board(TOP, 2, is_behind=False)
     assert msgspec.json.decode(ready.body) == {
         "period": "daily:2026-11-24",
         "version": 42,
@@ -45,14 +45,14 @@ def test_a_board_as_json() -> None:
 
 def test_a_board_is_stale_when_a_shard_or_the_merger_is() -> None:
     of_shard = msgspec.structs.replace(TOP, stale_shards=(ShardId("s2"),))
-    body = msgspec.json.decode(ready_board(of_shard, 1, is_merger_silent=False).body)
+    body = msgspec.json.decode(ready_board(of_shard, 1, is_behind=False).body)
     assert (body["stale"], body["stale_shards"]) == (True, ["s2"])
-    assert msgspec.json.decode(ready_board(TOP, 1, is_merger_silent=True).body)["stale"]
+    assert msgspec.json.decode(ready_board(TOP, 1, is_behind=True).body)["stale"]
 
 
 def test_different_bytes_have_different_tags() -> None:
     boards = [TOP, msgspec.structs.replace(TOP, version=43), empty_board(PERIOD), empty_board(PeriodId("all_time"))]
-    made = [ready_board(t, n, is_merger_silent=s) for t in boards for n in (1, 2, 3) for s in (False, True)]
+    made = [ready_board(t, n, is_behind=s) for t in boards for n in (1, 2, 3) for s in (False, True)]
     assert len({ready.etag for ready in made}) == len(made)
 
 

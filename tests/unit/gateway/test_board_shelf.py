@@ -85,3 +85,43 @@ def test_the_oldest_board_gives_way() -> None:
     for version, period in enumerate(periods, start=1):
         on.put(board(period, version))
     assert [version_of(on, period) for period in periods] == [None, 2, 3]
+
+
+def test_boards_of_the_archive_stand_in_until_the_cache_gives_one() -> None:
+    """Even a board of another period ends it, with a lower version too: then the cache is what counts."""
+    on = shelf()
+    daily = PeriodId("daily:2026-11-24")
+    assert on.put_archived([board(ALL, 50), board(daily, 50)]) == {ALL, daily}
+    on.heard(100.0)
+    on.judge_silence(100.0)
+    standing_in = on.ready(ALL, 10, is_current=True)
+    assert standing_in is not None
+    assert b'"version":50' in standing_in.body
+    assert b'"stale":true' in standing_in.body
+    assert on.put(board(ALL, 3))
+    assert on.judge_silence(100.0), "the board that has no successor changed as well"
+    assert not on.judge_silence(100.0)
+    assert version_of(on, ALL) == 3
+    assert version_of(on, daily) is None
+    assert not on.is_stale(ALL)
+    assert on.put_archived([board(ALL, 99)]) == set()
+    assert version_of(on, ALL) == 3
+
+
+def test_a_reading_of_the_archive_replaces_the_one_before() -> None:
+    on = shelf()
+    old, new = PeriodId("daily:2026-11-24"), PeriodId("daily:2026-11-25")
+    on.put_archived([board(ALL, 1), board(old, 1)])
+    before = on.ready(ALL, 10, is_current=True)
+    assert on.put_archived([board(ALL, 1), board(new, 1)]) == {new}
+    assert on.ready(ALL, 10, is_current=True) is before
+    assert version_of(on, old) is None
+    assert on.put_archived([board(ALL, 2), board(new, 2)]) == {ALL, new}
+    assert on.ready(ALL, 10, is_current=True) != before
+
+
+def test_an_archive_that_went_back_is_not_shown() -> None:
+    on = shelf()
+    on.put_archived([board(ALL, 5)])
+    assert on.put_archived([board(ALL, 4)]) == set()
+    assert version_of(on, ALL) == 5

@@ -59,3 +59,20 @@ def test_remembered_queries_are_bounded() -> None:
     for n in range(2 * QUERIES_REMEMBERED_MAX):
         reader.query(b"x=%d" % n)
     assert len(reader._queries) == QUERIES_REMEMBERED_MAX
+
+
+def test_what_the_archive_does_not_hold_is_unavailable_and_not_unknown() -> None:
+    """As long as boards of the archive stand in, nobody knows which past boards the cache has."""
+    shelf = BoardShelf(stale_after_s=3.0, boards_max=10)
+    shelf.put_archived([board(PeriodId("all_time"), 3), board(PeriodId("daily:2026-11-24"), 3)])
+    reader = BoardReader(shelf, CALENDAR)
+    known = read(reader, b"period=daily", at_ms=MIDNIGHT_MS - 1)
+    assert isinstance(known, ReadyBoard)
+    assert b'"version":3' in known.body
+    past = read(reader, b"period=daily:2026-11-20", at_ms=MIDNIGHT_MS)
+    assert isinstance(past, Problem)
+    assert past.kind is BOARD_UNAVAILABLE
+    begun = read(reader, b"period=daily", at_ms=MIDNIGHT_MS)
+    assert isinstance(begun, ReadyBoard)
+    assert b'"period":"daily:2026-11-25","version":0' in begun.body
+    assert b'"stale":true' in begun.body
