@@ -4,7 +4,7 @@ All timeouts are the driver's and the server's own: a connection whose caller wa
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 
@@ -17,7 +17,10 @@ IDLE_IN_TRANSACTION_MS: Final = 10_000
 """A frozen client's transaction ends after this."""
 POOL_CONNECTIONS_MAX: Final = 4
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:  # generic only in its stubs
+    Connection = asyncpg.Connection
 
 AWAY: Final = (
     OSError,
