@@ -62,6 +62,13 @@ SEEKS: Final = _counter("shardboard_seeks_total", "Positions corrected by the sh
 DEAD_LETTERS: Final = _counter("shardboard_dead_letters_total", "Records diverted, by reason", "shard", "reason")
 PUBLICATIONS: Final = _counter("shardboard_publications_total", "Shard tops published", "shard")
 RECOMPUTATIONS: Final = _counter("shardboard_top_recomputations_total", "Tops read anew from the ZSETs", "shard")
+PARTITIONS_RESTORING: Final = _gauge(
+    "shardboard_partitions_restoring", "Partitions whose state is gone and that are being restored", "shard"
+)
+PARTITIONS_REFUSED: Final = _gauge(
+    "shardboard_partitions_refused", "Partitions that are not served because they cannot be restored", "shard"
+)
+RESTORES: Final = _counter("shardboard_restores_total", "Attempts to restore a partition", "shard", "outcome")
 
 # Merger
 MERGE_SECONDS: Final = _seconds("shardboard_merge_seconds", "From a shard top's arrival to the board in the cache")

@@ -11,6 +11,11 @@ LEASE: Final = "lb:lease"
 LAST_MAP: Final = "lb:map"
 """In a shard's Redis: the newest shard map, for starts without Postgres."""
 
+RESTORE_REQUESTS: Final = "lb:restore_requests"
+"""In a shard's Redis, HASH: request id → RestoreRequest (JSON), removed by the shard's worker."""
+RESTORE_STATUS: Final = "lb:restore_status"
+"""In a shard's Redis, HASH: partition → RestoreStatus (JSON) of its newest restore."""
+
 SHARD_TOPS: Final = "lb:shard_tops"
 """Cache HASH: shard → newest ShardTop (msgpack)."""
 SHARD_TOP_CHANGED: Final = "lb:shard_top_changed"

@@ -113,6 +113,11 @@ class PartitionSnapshot:
         """Every score, in the order of users."""
         return self._chunks("scores", lambda row: ScoreRow(*row))
 
+    async def count_scores(self) -> int:
+        """How many rows `scores` will yield."""
+        count: int = await self._connection.fetchval(_sql("count_scores"), self._partition)
+        return count
+
     def hidden(self) -> AsyncIterator[list[HiddenUser]]:
         """Hidden users, also those who have nothing parked."""
         return self._chunks("hidden", lambda row: HiddenUser(row[0], _decode_parked(row[1])))

@@ -26,6 +26,9 @@ class WorkerMetrics:
         self.fenced = metrics.counter(metric_names.FENCED).labels(shard)
         self.seeks = metrics.counter(metric_names.SEEKS).labels(shard)
         self.publications = metrics.counter(metric_names.PUBLICATIONS).labels(shard)
+        self._restoring = metrics.gauge(metric_names.PARTITIONS_RESTORING).labels(shard)
+        self._refused = metrics.gauge(metric_names.PARTITIONS_REFUSED).labels(shard)
+        self._restores = metrics.counter(metric_names.RESTORES)
         self.recomputations = metrics.counter(metric_names.RECOMPUTATIONS).labels(shard)
 
     def after_round(self, result: RoundResult) -> None:
@@ -39,6 +42,15 @@ class WorkerMetrics:
             self._fold_factor.set(sum(batch.counted for batch in result.applied) / increments)
         for reason, count in result.dead.items():
             self._dead.labels(self._shard, reason).inc(count)
+
+    def unserved(self, *, restoring: int, refused: int) -> None:
+        """How many partitions are not served at the moment."""
+        self._restoring.set(restoring)
+        self._refused.set(refused)
+
+    def restored(self, outcome: str) -> None:
+        """An attempt to restore a partition ended."""
+        self._restores.labels(self._shard, outcome).inc()
 
     def lag(self, lags: Mapping[Partition, Offset | int], *, seconds: float) -> None:
         """Records not applied yet, by partition, and how far log time is behind."""

@@ -33,7 +33,7 @@ class LogNotFound(KafkaError):  # type: ignore[misc]
 class KafkaReader:
     """One consumer for a fixed set of partitions. `seek` every partition before the first `poll`."""
 
-    def __init__(self, bootstrap: str, *, topic: str, group: str, partitions: Iterable[Partition]) -> None:
+    def __init__(self, bootstrap: str, *, topic: str, group: str | None, partitions: Iterable[Partition]) -> None:
         self._topics = {partition: TopicPartition(topic, partition) for partition in partitions}
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -63,16 +63,13 @@ class KafkaReader:
         """May be called twice."""
         await self._consumer.stop()
 
-    async def bounds(self) -> dict[Partition, LogBounds]:
-        """What the log holds at the moment. Raises KafkaError."""
-        wanted = list(self._topics.values())
+    async def bounds(self, only: Partition | None = None) -> dict[Partition, LogBounds]:
+        """What the log holds at the moment, of all partitions or of one. Raises KafkaError."""
+        wanted = list(self._topics.values()) if only is None else [self._topics[only]]
         begins, ends = await asyncio.gather(
             self._consumer.beginning_offsets(wanted), self._consumer.end_offsets(wanted)
         )
-        return {
-            partition: LogBounds(Offset(begins[topic]), Offset(ends[topic]))
-            for partition, topic in self._topics.items()
-        }
+        return {Partition(topic.partition): LogBounds(Offset(begins[topic]), Offset(ends[topic])) for topic in wanted}
 
     async def end_offsets(self) -> dict[Partition, Offset]:
         """Where each partition's log ends at the moment. Raises KafkaError."""
@@ -83,6 +80,10 @@ class KafkaReader:
         """Read this partition from `offset`."""
         self._consumer.seek(self._topics[partition], offset)
         self._consumer.resume(self._topics[partition])
+
+    def leave(self, partition: Partition) -> None:
+        """Read this partition no more, until it is followed again."""
+        self._consumer.pause(self._topics[partition])
 
     async def poll(self, *, wait_s: float, records_max: int) -> dict[Partition, list[Any]]:
         """The next records, by partition, in log order; nothing when none came within `wait_s`. Raises KafkaError."""

@@ -15,11 +15,12 @@ from redis.asyncio import Redis
 from contracts.clock import monotonic_s, now_ms
 from contracts.ids import LogMs, Offset, Partition, PeriodId
 from contracts.periods import SpanCache
-from contracts.progress import LastRecord
+from contracts.restore import RestoreRequest
 from contracts.shard_map import ShardMap
 from contracts.tops import Position as TopPosition
 from foundation.health import ProgressHealth
 from foundation.logs import get_log
+from foundation.redis_cluster_mark import ClusterMark
 from foundation.service import Refused, StopSignal
 from shard_worker.dead_breaker import DeadBreaker
 from shard_worker.fold import Batch, Folder, Position
@@ -27,21 +28,17 @@ from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.kafka_dead_letters import DeadLetters
 from shard_worker.kafka_reader import KafkaReader
 from shard_worker.local_top import BoardView, LocalTop
-from shard_worker.partition_state import (
-    Instruction,
-    LogBounds,
-    after_claim,
-    after_refusal,
-    first_offset,
-    last_record_fault,
-    log_fault,
-)
+from shard_worker.partition_state import Instruction, after_refusal
 from shard_worker.redis_applier import Applier, RoundResult
+from shard_worker.redis_claims import take
 from shard_worker.redis_lease import Lease
 from shard_worker.redis_publisher import RedisPublisher, Snapshot
+from shard_worker.redis_restore_requests import read_requests
+from shard_worker.redis_restorer import Restorer, RestoreTools
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.redis_top_reader import TopReader
 from shard_worker.replies import Claimed, Fenced, Seek
+from shard_worker.restore_steps import Cause, Loss
 from shard_worker.settings import Settings
 
 POLL_WAIT_S: Final = 0.1
@@ -73,7 +70,7 @@ class Tools:
 class Session:
     """Call `open`, then `follow`, then `close` in any case. Any exception ends it."""
 
-    def __init__(self, tools: Tools, shard_map: ShardMap) -> None:
+    def __init__(self, tools: Tools, shard_map: ShardMap, *, mark: ClusterMark) -> None:
         self._tools = tools
         self._map = shard_map
         settings = tools.settings
@@ -98,6 +95,10 @@ class Session:
         self.health: dict[Partition, ProgressHealth] = {}
         self.waiting: set[Partition] = set()
         """Partitions that are being moved."""
+        self._asked: dict[Partition, tuple[str, RestoreRequest]] = {}
+        self.restorer = Restorer(
+            RestoreTools(settings, mark, tools.redis, tools.shard, tools.lease, tools.metrics), self.epochs
+        )
         self.is_following = False
 
     @property
@@ -106,41 +107,34 @@ class Session:
         return self._tools.breaker.tripped
 
     async def open(self) -> None:
-        """Claim, compare with the log, read the tops. Raises Refused when the state must be restored by somebody."""
+        """Claim, compare with the log, read the tops. What cannot be followed is restored beside the rest.
+
+        Raises Refused when keys are damaged.
+        """
         await self._reader.start()
-        bounds = await self._reader.bounds()
-        claims = await self._claim_all(bounds)
-        await self._compare_with_log(claims, bounds)
-        for partition, claim in claims.items():
-            self.applied[partition] = self._folded[partition] = Position(claim.next_offset, claim.log_ms)
-            if partition in self.halted:
-                get_log().error("partition_halted", partition=partition, reason=self.halted[partition])
-            else:
-                self._reader.follow(partition, claim.next_offset)
-        self.ends = {partition: bound.end for partition, bound in bounds.items()}
-        self._top.mark_stale(await self._tops.boards(list(claims)))
-        for partition in claims:
-            for user, name in (await self._tops.names(partition)).items():
-                self._top.rename(user, partition, name=name)
-        await self._read_stale()
-        self._observe()
-        self._offer(is_changed=True)
+        await self._take(set(self.epochs))
         self.is_following = True
-        get_log().info("following", partitions=len(claims), waiting=len(self.waiting))
 
     async def follow(self, stop: StopSignal) -> None:
         """Apply until `stop` is set or the lease is lost. Raises SessionOver, or what its servers' clients raise."""
-        watch = asyncio.create_task(self._watch(), name="watch")
+        beside = [
+            asyncio.create_task(self._watch(), name="watch"),
+            asyncio.create_task(self.restorer.run(), name="restorer"),
+        ]
         flight: asyncio.Task[RoundResult] | None = None
         try:
             while not stop.is_set and self._tools.lease.is_held:
-                self._raise_fault(watch)
+                self._raise_fault(beside)
                 polled = await self._reader.poll(
                     wait_s=0 if flight else POLL_WAIT_S, records_max=self._tools.settings.poll_records_max
                 )
                 batches = await self._fold(polled)
                 if flight is not None:
                     await self._land(await flight)
+                    flight = None
+                if self._asked or self.restorer.to_take:
+                    await self._change_partitions()
+                    batches = [batch for batch in batches if batch.partition in self.applied]
                 flight = asyncio.create_task(self._round(batches), name="round") if batches else None
                 await asyncio.sleep(0)  # the calls leave before the next poll is decoded
             if flight is not None:
@@ -148,55 +142,76 @@ class Session:
                 flight = None
             await self._commit()
         finally:
-            for task in (watch, flight):
-                if task is not None:
-                    task.cancel()
-            await asyncio.gather(*(task for task in (watch, flight) if task is not None), return_exceptions=True)
+            ending = [*beside, flight] if flight is not None else beside
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
 
     async def close(self) -> None:
-        """Give the log's connection back; may be called twice. What was offered last is published on."""
+        """Give the connections back; may be called twice. What was offered last is published on."""
+        await self.restorer.close()
         await self._reader.close()
 
-    async def _claim_all(self, bounds: Mapping[Partition, LogBounds]) -> dict[Partition, Claimed]:
-        claims: dict[Partition, Claimed] = {}
-        for partition, epoch in self.epochs.items():
-            reply = await self._tools.shard.claim(partition, epoch, begin=first_offset(bounds[partition]))
-            match after_claim(reply):
-                case Instruction.FOLLOW:
-                    assert isinstance(reply, Claimed)
-                    claims[partition] = reply
-                case Instruction.WAIT | Instruction.READ_MAP:
-                    self.waiting.add(partition)
-                    get_log().warning("partition_waits", partition=partition, answer=str(reply))
-                case _:
-                    raise Refused(
-                        f"partition {partition} of shard {self._tools.settings.shard} cannot be served: {reply}, "
-                        f"and the log begins at offset {bounds[partition].begin}. Restore it: shardboard restore"
-                    )
-        return claims
+    async def _take(self, partitions: set[Partition]) -> None:
+        """Follow these partitions if they can be followed, from the next poll on."""
+        bounds = await self._reader.bounds()
+        taken = await take(
+            self._tools.shard,
+            self._reader,
+            {partition: self.epochs[partition] for partition in sorted(partitions)},
+            bounds=bounds,
+            may_begin=not self._tools.settings.common.postgres_url,
+        )
+        self.waiting |= taken.waiting
+        for partition, loss in taken.lost.items():
+            self.restorer.want(partition, loss)
+        for partition, claim in taken.claims.items():
+            self.applied[partition] = self._folded[partition] = Position(claim.next_offset, claim.log_ms)
+            if partition in self.halted:
+                get_log().error("partition_halted", partition=partition, reason=self.halted[partition])
+            else:
+                self._reader.follow(partition, claim.next_offset)
+        self.ends = {partition: bound.end for partition, bound in bounds.items()}
+        self._top.mark_stale(await self._tops.boards(list(taken.claims)))
+        for partition in taken.claims:
+            for user, name in (await self._tops.names(partition)).items():
+                self._top.rename(user, partition, name=name)
+        await self._read_stale()
+        self._observe()
+        self._offer(is_changed=True)
+        await self.restorer.follow(taken.claims)
+        if taken.claims:
+            get_log().info("following", partitions=len(self.applied), lost=len(self.restorer.lost))
 
-    async def _compare_with_log(
-        self, claims: Mapping[Partition, Claimed], bounds: Mapping[Partition, LogBounds]
-    ) -> None:
-        """Refuse a log that is not the one whose records were applied."""
-        marks: dict[Partition, LastRecord] = {}
-        for partition, claim in claims.items():
-            fault = log_fault(claim.next_offset, claim.last, bounds=bounds[partition])
-            if fault is not None:
-                raise Refused(f"partition {partition}: {fault}")
-            if claim.last is not None and claim.last.offset >= bounds[partition].begin:
-                marks[partition] = claim.last
-        found = await self._reader.find({partition: Offset(mark.offset) for partition, mark in marks.items()})
-        for partition, mark in marks.items():
-            fault = last_record_fault(mark, found[partition])
-            if fault is not None:
-                raise Refused(f"partition {partition}: {fault}. It is another log: restore the shard, or find the log")
+    async def _change_partitions(self) -> None:
+        """Between two rounds: let go of what an operator wants restored, follow what was restored."""
+        asked, self._asked = self._asked, {}
+        for partition, (request_id, request) in asked.items():
+            if partition in self.restorer.lost:
+                self.restorer.ask(partition, wanted=request.source, request=request_id)
+            elif partition in self.applied:
+                given_up = self._let_go(partition)
+                loss = Loss(Cause.ASKED, given_up=given_up, wanted=request.source, request=request_id)
+                self.restorer.want(partition, loss)
+        await self._read_stale()
+        to_take = set(self.restorer.to_take)
+        if to_take:
+            await self._take(to_take)
+            self.restorer.to_take -= to_take
+
+    def _let_go(self, partition: Partition) -> Offset:
+        """Follow this partition no more; where it stands."""
+        self._reader.leave(partition)
+        self.health.pop(partition, None)
+        del self._folded[partition]
+        self._top.mark_stale(self._top.periods)
+        return self.applied.pop(partition).next_offset
 
     async def _fold(self, polled: Mapping[Partition, Sequence[Any]]) -> list[Batch]:
         """Decode what was polled. Between two partitions the round in flight may go on."""
         batches: list[Batch] = []
         for partition, records in polled.items():
-            if not records:
+            if not records or partition not in self._folded:
                 continue
             if records[0].timestamp_type != 1:
                 raise Refused(f"topic {records[0].topic} has no LogAppendTime: log time decides what counts")
@@ -266,6 +281,7 @@ class Session:
                 await self._commit()
                 for partition, users in self._top.drop_surplus_names().items():
                     await self._tools.shard.drop_names(partition, self.epochs[partition], users=users)
+            self._asked |= await read_requests(self._tools.redis, self.epochs)
             for partition in self.waiting:
                 reply = await self._tools.shard.claim(partition, self.epochs[partition], begin=None)
                 if isinstance(reply, Claimed):
@@ -316,6 +332,7 @@ class Session:
             if calendar.parse(period).end_ms + rules.lateness_ms <= latest:
                 self._top.forget(PeriodId(period))
 
-    def _raise_fault(self, watch: "asyncio.Task[None]") -> None:
-        if watch.done():
-            watch.result()
+    def _raise_fault(self, beside: "Sequence[asyncio.Task[None]]") -> None:
+        for task in beside:
+            if task.done():
+                task.result()

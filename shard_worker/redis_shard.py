@@ -87,6 +87,11 @@ class ShardRedis:
         raw = await self._redis.hgetall(redis_keys.progress(partition))
         return read_progress({_text(field): _text(value) for field, value in raw.items()})
 
+    async def call(self, partition: Partition, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Call functions on one partition in one round trip, in the order given; raw replies."""
+        prefix = redis_keys.partition_prefix(partition)
+        return await self._call_all([(function, prefix, args) for function, args in calls])
+
     async def take_lease(self, lease_ms: int) -> bool:
         """Take or prolong the lease; True when it is ours now."""
         (raw,) = await self._call_all([(TAKE_LEASE, redis_keys.LEASE, (self.writer, str(lease_ms)))])

@@ -99,7 +99,7 @@ class Worker:
             return Readiness(self._tools.lease.is_elsewhere, {"shard": shard, "role": "standby", "partitions": {}})
         now_s = monotonic_s()
         is_moving = all(health.is_ready(now_s) for health in session.health.values())
-        is_ready = session.is_following and is_moving and not session.halted
+        is_ready = session.is_following and is_moving and not session.halted and not session.restorer.lost
         return Readiness(
             is_ready,
             {
@@ -110,6 +110,8 @@ class Worker:
                     for partition, position in session.applied.items()
                 },
                 "waiting": sorted(session.waiting),
+                "restoring": {str(p): str(loss) for p, loss in session.restorer.lost.items()},
+                "refused": {str(p): reason for p, reason in session.restorer.refused.items()},
                 "halted": {str(partition): reason for partition, reason in session.halted.items()},
                 "catching_up": sorted(self._tools.publisher.catching_up),
             },
@@ -136,7 +138,8 @@ class Worker:
 
     async def _run_session(self, stop: StopSignal) -> None:
         shard_map = await self._check_ground()
-        session = Session(self._tools, shard_map)
+        assert self._tools.publisher.mark is not None
+        session = Session(self._tools, shard_map, mark=self._tools.publisher.mark)
         self._session = session
         try:
             await session.open()

@@ -6,6 +6,9 @@ SELECT begin_offset, scores_next, scores_log_ms, last, points, counted FROM arch
 -- name: scores
 SELECT period, user_id, score, scored_at FROM scores WHERE partition = $1 ORDER BY user_id, period
 
+-- name: count_scores
+SELECT count(*) FROM scores WHERE partition = $1
+
 -- name: hidden
 SELECT user_id, parked FROM hidden WHERE partition = $1
 

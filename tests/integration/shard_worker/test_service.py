@@ -277,16 +277,28 @@ async def test_partition_full_of_rubbish_halts_and_the_others_go_on(deployment: 
 
 
 async def test_another_log_is_refused(deployment: Deployment) -> None:
-    """The stored last record differs from the log's: the worker ends with `refused`, and says which record."""
+    """The stored last record differs from the log's: the partition is not served, the worker says which record and what
+    would count this log; the other partitions go on."""
     worker = await deployment.start("w1")
     await deployment.send(action("a", 1))
     await deployment.until_published()
     await worker.kill()
-    key = redis_keys.progress(partition_of(UserId("a"), PARTITIONS))
-    await deployment.redis.hset(key, "last", "0:1:1")
-    refused = await deployment.start("w2")
-    assert await refused.ended(within_s=30) == 3
-    assert "It is another log" in refused.log
+    partition = partition_of(UserId("a"), PARTITIONS)
+    await deployment.redis.hset(redis_keys.progress(partition), "last", "0:1:1")
+    refusing = await deployment.start("w2")
+
+    async def is_refused() -> bool:
+        detail = await refusing.ready()
+        return detail is not None and str(partition) in detail.get("refused", {})
+
+    await wait_until(is_refused, timeout_s=30, what="the partition to be refused")
+    detail = await refusing.ready()
+    assert detail is not None
+    assert detail["status"] == "not ready"
+    assert "the record applied last was 0:1:1" in detail["refused"][str(partition)]
+    assert "shardboard restore --from log" in detail["refused"][str(partition)]
+    assert len(detail["partitions"]) == PARTITIONS - 1
+    assert await deployment.redis.hget(redis_keys.progress(partition), "last") == b"0:1:1"
 
 
 async def test_redis_of_another_deployment_is_refused_with_both_values(deployment: Deployment) -> None:

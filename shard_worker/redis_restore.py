@@ -1,0 +1,104 @@
+"""Makes one partition's keys anew, in steps that each leave something safe behind.
+
+1. wipe: keys gone, progress = (restoring, my epoch, my token, chunks 0). Nobody applies, nobody serves it.
+2. chunks, one by one in order: each counts itself. Stopped here, the next claim finds `restoring` and begins at 1.
+3. own: only with my token and all chunks → owned, at the source's offset. From here on it is a true prefix of the log.
+4. claim, by the session: the writer is set, the log is applied. Stopped before, the next claim does it.
+A reply that is lost is one that was carried out or not: both are states of this list, and the next claim tells which.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from contracts.ids import Epoch, Partition, ShardId
+from contracts.progress import State
+from shard_worker.redis_shard import ShardRedis
+from shard_worker.replies import BadReply
+from shard_worker.restore_rows import Chunk
+from shard_worker.restore_steps import Attempt, Event, Loss, Start, Step
+
+WIPE: Final = "sb1_wipe"
+WRITE: Final = "sb1_restore_chunk"
+OWN: Final = "sb1_own"
+TOKEN_BYTES: Final = 12
+"""A token must never repeat: 96 random bits."""
+
+
+class PartitionMaker:
+    """One attempt on one partition: `wipe`, `write` any number of times, `own`; each returns what came of it.
+
+    Raises RedisError when it is unknown what was carried out: the attempt is over then.
+    """
+
+    def __init__(self, shard: ShardRedis, partition: Partition, *, epoch: Epoch, shard_id: ShardId) -> None:
+        self._shard = shard
+        self._partition = partition
+        self._epoch = epoch
+        self._shard_id = shard_id
+        self._token = secrets.token_hex(TOKEN_BYTES)
+        self._chunks = 0
+        self.rows = 0
+        """Scores written."""
+        self.refusal = ""
+        """What Redis said when it refused."""
+
+    async def wipe(self, loss: Loss) -> Event:
+        """Step 1."""
+        given_up = "" if loss.given_up is None else str(loss.given_up)
+        args = (State.RESTORING, str(self._epoch), self._shard_id, self._token, self._shard.writer, given_up)
+        return self._event(await self._shard.call(self._partition, [(WIPE, args)]))
+
+    async def write(self, chunks: Sequence[Chunk]) -> Event:
+        """Step 2, several chunks in one round trip. Any refusal among them ends the attempt."""
+        calls = [
+            (WRITE, (State.RESTORING, self._token, str(self._chunks + n), chunk.kind, chunk.key, *chunk.words))
+            for n, chunk in enumerate(chunks)
+        ]
+        event = self._event(await self._shard.call(self._partition, calls))
+        self._chunks += len(chunks)
+        self.rows += sum(len(chunk.words) // 2 for chunk in chunks if chunk.key.startswith("scores:"))
+        return event
+
+    async def own(self, start: Start) -> Event:
+        """Step 3."""
+        last = start.last.encode() if start.last is not None else ""
+        args: tuple[Any, ...] = (State.RESTORING, self._token, str(self._chunks), str(self._epoch),
+                                 str(start.next_offset), str(start.log_ms), last, str(start.points),
+                                 str(start.counted))  # fmt: skip
+        return self._event(await self._shard.call(self._partition, [(OWN, args)]))
+
+    def _event(self, replies: Sequence[Any]) -> Event:
+        for reply in replies:
+            match reply:
+                case [b"OK"]:
+                    continue
+                case [b"REFUSED" | b"DAMAGED" as word, *details]:
+                    said = [detail.decode() for detail in details]
+                    self.refusal = f"{word.decode()} {said}"
+                    return Event.REFUSED
+            raise BadReply(f"restore answered {reply!r}")
+        return Event.DONE
+
+
+async def make(
+    maker: PartitionMaker, loss: Loss, start: Start, *, chunks: AsyncIterator[list[Chunk]] | None
+) -> AsyncIterator[Attempt]:
+    """Carry the steps out, yielding the attempt after each; stop asking and it is given up where it stands.
+
+    `chunks` None: the state before the log's first record, which is empty.
+    """
+    attempt = Attempt().after(Event.PLANNED)
+    attempt = attempt.after(await maker.wipe(loss))
+    yield attempt
+    if chunks is not None and attempt.step is Step.WRITING:
+        async for some in chunks:
+            attempt = attempt.after(await maker.write(some), chunks=len(some))
+            yield attempt
+            if attempt.is_over:
+                return
+    if attempt.step is Step.WRITING:
+        attempt = attempt.after(Event.EXHAUSTED)
+        yield attempt
+        attempt = attempt.after(await maker.own(start))
+        yield attempt
