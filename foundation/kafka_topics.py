@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from contracts.topics import ACTIONS_CONFIG, PARTITIONS_MAX
+from contracts.topics import ACTIONS_CONFIG, MARKS_CONFIG, PARTITIONS_MAX
 from foundation.service import Refused
 from foundation.settings import CommonSettings
 
@@ -50,7 +50,23 @@ async def create_topics(common: CommonSettings, *, partitions: int, replication:
         NewTopic(common.actions_topic, partitions, replication, topic_configs=config),
         NewTopic(common.dead_topic, 1, replication, topic_configs=config),
     ]
-    async with _admin(common.kafka) as admin:
+    return await _create(common.kafka, wanted)
+
+
+async def create_marks_topic(common: CommonSettings, name: str) -> None:
+    """Create the topic of marks, as well replicated as the dead letters that they are about. May be called again.
+
+    Raises as `create_topics`, and Refused when there is no topic of dead letters.
+    """
+    letters = await describe_topic(common.kafka, common.dead_topic)
+    if letters is None:
+        raise Refused(f"Kafka at {common.kafka} has no topic {common.dead_topic!r}")
+    config = {**MARKS_CONFIG, "min.insync.replicas": str(letters.min_isr)}
+    await _create(common.kafka, [NewTopic(name, 1, letters.replication, topic_configs=config)])
+
+
+async def _create(kafka: str, wanted: list[NewTopic]) -> list[str]:
+    async with _admin(kafka) as admin:
         answer = await admin.create_topics(wanted)
     created: list[str] = []
     for name, code, *rest in answer.topic_errors:

@@ -5,12 +5,11 @@ import os
 import random
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
 
@@ -27,7 +26,7 @@ from tests.support.processes import Ended, command
 from tests.support.services import StartValkey
 from tests.support.wait import wait_until
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 4
 SHARDS = ("s1", "s2")
 
@@ -50,9 +49,10 @@ class Deployment:
 
     async def send(self, record: Record) -> None:
         """Write a record as the gateway does."""
-        await self.send_bytes(partition_of(record.user_id, PARTITIONS), record.user_id.encode(), encode(record))
+        key = record.user_id.encode()
+        await self.send_bytes(partition_of(record.user_id, PARTITIONS), key=key, value=encode(record))
 
-    async def send_bytes(self, partition: int, key: bytes | None, value: bytes | None) -> None:
+    async def send_bytes(self, partition: int, *, key: bytes | None, value: bytes | None) -> None:
         """Write any bytes."""
         await self.producer.send(self.settings["ACTIONS_TOPIC"], value, key=key, partition=partition)
         self.sent[partition] += 1
@@ -65,7 +65,7 @@ class Deployment:
             for _ in range(2 if rng.random() < 0.125 else 1):
                 await self.send(record)
             if rng.random() < 1 / 30:
-                await self.send_bytes(rng.randrange(PARTITIONS), b"k", b"{}")
+                await self.send_bytes(rng.randrange(PARTITIONS), key=b"k", value=b"{}")
         await self.producer.flush()
 
     async def owner(self, partition: int) -> Redis:
@@ -74,6 +74,11 @@ class Deployment:
             if await redis.exists(redis_keys.progress(Partition(partition))):
                 return redis
         raise AssertionError(f"nobody has partition {partition}")
+
+    async def is_owned(self) -> bool:
+        """Whether every partition has an owner."""
+        keys = [redis_keys.progress(Partition(partition)) for partition in range(PARTITIONS)]
+        return sum([await redis.exists(*keys) for redis in self.shards.values()]) == PARTITIONS
 
     async def until_shown(self) -> None:
         """Wait until every board contains all that was sent."""
@@ -104,16 +109,17 @@ def scores_key(user: str, period: PeriodId = ALL_TIME) -> str:
     return redis_keys.scores(Partition(partition_of(UserId(user), PARTITIONS)), period)
 
 
-@pytest.fixture
-async def deployment(
-    kafka_address: str, start_valkey: StartValkey, unique_name: str, tmp_path: Path
+@asynccontextmanager
+async def live_shards(
+    kafka_address: str, start_valkey: StartValkey, *, name: str, folder: Path
 ) -> AsyncIterator[Deployment]:
+    """Everything runs, and every partition has its owner. `name` is the topic's; logs are in `folder`."""
     async with AsyncExitStack() as ending:
-        addresses = {name: (await start_valkey(name)).address for name in (*SHARDS, "cache")}
+        addresses = {server: (await start_valkey(server)).address for server in (*SHARDS, "cache")}
         settings = {
             "KAFKA": kafka_address,
-            "ACTIONS_TOPIC": unique_name,
-            "DEAD_TOPIC": f"{unique_name}.dead",
+            "ACTIONS_TOPIC": name,
+            "DEAD_TOPIC": f"{name}.dead",
             "SHARDS": ",".join(f"{shard}={addresses[shard]}" for shard in SHARDS),
             "CACHE_URL": addresses["cache"],
             "URL": "http://127.0.0.1:9",
@@ -121,15 +127,16 @@ async def deployment(
         common = load_common({f"SHARDBOARD_{key}": value for key, value in settings.items()})
         await create_topics(common, partitions=PARTITIONS, replication=1)
         clients = {
-            name: await ending.enter_async_context(Redis.from_url(address)) for name, address in addresses.items()
+            server: await ending.enter_async_context(Redis.from_url(address)) for server, address in addresses.items()
         }
         producer = await ending.enter_async_context(AIOKafkaProducer(bootstrap_servers=kafka_address, linger_ms=2))
         found = Deployment(settings, common, {s: clients[s] for s in SHARDS}, clients["cache"], producer)
         for shard in SHARDS:
-            worker = await start_service(tmp_path, "shard_worker", {**found.environ, "SHARDBOARD_SHARD": shard})
+            worker = await start_service(folder, "shard_worker", {**found.environ, "SHARDBOARD_SHARD": shard})
             ending.push_async_callback(end, worker)
-        merger = await start_service(tmp_path, "merger", found.environ)
+        merger = await start_service(folder, "merger", found.environ)
         ending.push_async_callback(end, merger)
+        await wait_until(found.is_owned, timeout_s=60, what="every partition to have an owner")
         yield found
 
 

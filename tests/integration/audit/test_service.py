@@ -9,14 +9,14 @@ import pytest
 from contracts import redis_keys
 from contracts.ids import Partition
 from shardboard.embedded.ports import free_ports
-from tests.integration.audit.conftest import PARTITIONS, Deployment, end, start_service
+from tests.support.live_shards import PARTITIONS, Deployment, end, start_service
 from tests.support.wait import wait_until
 
 
 class RunningAuditor:
     """What its internal port and its log tell."""
 
-    def __init__(self, port: int, log: Path, http: aiohttp.ClientSession) -> None:
+    def __init__(self, port: int, log: Path, *, http: aiohttp.ClientSession) -> None:
         self.url, self._log, self._http = f"http://127.0.0.1:{port}", log, http
 
     async def metric(self, name: str) -> list[float]:
@@ -42,7 +42,7 @@ async def auditor(deployment: Deployment, tmp_path: Path) -> AsyncIterator[Runni
     own = {"SHARDBOARD_ADMIN_LISTEN": f"127.0.0.1:{port}", "SHARDBOARD_AUDIT_INTERVAL_MS": "100"}
     process = await start_service(tmp_path, "audit", {**deployment.environ, **own})
     async with aiohttp.ClientSession() as http:
-        yield RunningAuditor(port, tmp_path / "audit.log", http)
+        yield RunningAuditor(port, tmp_path / "audit.log", http=http)
     await end(process)
 
 

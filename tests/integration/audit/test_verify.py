@@ -12,8 +12,8 @@ from contracts.ids import Partition, UserId
 from contracts.partition_key import partition_of
 from contracts.periods import ALL_TIME
 from contracts.record import EraseRecord, HideRecord, Limits
-from tests.integration.audit.conftest import PARTITIONS, Deployment, action, scores_key
 from tests.support.command import valid
+from tests.support.live_shards import PARTITIONS, Deployment, action, scores_key
 from tests.support.processes import command
 from tests.support.wait import wait_until
 
