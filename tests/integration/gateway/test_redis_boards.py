@@ -1,5 +1,8 @@
 """Boards through a real cache: what a reader gets when it changes, goes back, falls silent, dies and returns."""
 
+import os
+import shutil
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -181,6 +184,87 @@ async def test_a_cache_that_dies_leaves_the_last_board_stale_and_its_return_is_f
         await elsewhere.stop()
         await server.start()
         await wait_until(lambda: has_version(gateway, 2), what="the board of while it was away")
+
+
+async def test_a_frozen_cache_leaves_the_last_board_stale_and_its_thaw_is_followed(
+    gateway_env: dict[str, str], start_valkey: StartValkey
+) -> None:
+    """Reads are answered all the while: none of them waits for the cache."""
+    server = await start_valkey("cache")
+    assert server.pid is not None
+    async with (
+        running_gateway({**gateway_env, "SHARDBOARD_CACHE_URL": server.address}) as gateway,
+        Redis.from_url(server.address) as cache,
+    ):
+        await write_board(cache, ALL, version=1, scores=[("ada", 1)])
+        await wait_until(lambda: has_version(gateway, 1))
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            await wait_until(lambda: is_stale(gateway, True), what="stale")
+            assert (await read(gateway))["entries"][0]["score"] == 1
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        await write_board(cache, ALL, version=2, scores=[("ada", 2)])
+        await wait_until(lambda: has_version(gateway, 2), what="the board after the thaw")
+        await wait_until(lambda: is_stale(gateway, False), what="fresh again")
+
+
+async def test_an_emptied_cache_leaves_the_last_board_until_the_merger_writes_again(
+    gateway: RunningGateway, valkey: Redis
+) -> None:
+    """Emptied with its stream: the ids of new changes begin anew, and a reader that waits at an old id must see them.
+    The board that comes is newer; one of a merger that lost its counter would not be taken."""
+    await write_board(valkey, ALL, version=5, scores=[("ada", 5)])
+    await wait_until(lambda: has_version(gateway, 5))
+    await valkey.flushall()
+    await wait_until(lambda: is_stale(gateway, True), what="stale")
+    assert (await read(gateway))["version"] == 5
+    await write_board(valkey, ALL, version=4, scores=[("ada", 4)])
+    weekly = CALENDAR.current("weekly", now_ms()).id
+    await write_board(valkey, weekly, version=6, scores=[("ada", 6)])
+    await wait_until(lambda: has_version(gateway, 6, query="?period=weekly"), what="a board written afterwards")
+    assert (await read(gateway))["version"] == 5
+    await write_board(valkey, ALL, version=7, scores=[("ada", 7)])
+    await wait_until(lambda: has_version(gateway, 7))
+
+
+async def test_a_cache_rolled_back_to_an_older_copy_shows_nobody_an_older_board(
+    gateway_env: dict[str, str], start_valkey: StartValkey
+) -> None:
+    """The copy is taken after version 1; version 2 is seen; the cache returns from the copy. Every answer from then on
+    is looked at, until version 3 comes: none may be older than 2."""
+    server = await start_valkey("cache")
+    copy = server.data_dir.with_name("copy")
+    async with running_gateway({**gateway_env, "SHARDBOARD_CACHE_URL": server.address}) as gateway:
+        async with Redis.from_url(server.address) as cache:
+            await write_board(cache, ALL, version=1, scores=[("ada", 1)])
+        await wait_until(lambda: has_version(gateway, 1))
+        await server.stop()
+        shutil.copytree(server.data_dir, copy)
+        await server.start()
+        async with Redis.from_url(server.address) as cache:
+            await write_board(cache, ALL, version=2, scores=[("ada", 2)])
+        await wait_until(lambda: has_version(gateway, 2))
+        await server.stop()
+        shutil.rmtree(server.data_dir)
+        shutil.copytree(copy, server.data_dir)
+        await server.start()
+        seen: list[int] = []
+
+        async def has_seen(version: int) -> bool:
+            seen.append((await read(gateway))["version"])
+            return seen[-1] == version
+
+        async with Redis.from_url(server.address) as cache:
+            today = CALENDAR.current("daily", now_ms()).id
+            assert await cache.get(top(today)) is None
+            await write_board(cache, today, version=1, scores=[("ada", 1)])
+            await wait_until(lambda: has_version(gateway, 1, query="?period=daily"), what="the old cache to be read")
+            assert await has_seen(2)
+            await write_board(cache, ALL, version=3, scores=[("ada", 3)])
+            await wait_until(lambda: has_seen(3))
+    assert seen == sorted(seen)
+    assert seen[0] == 2
 
 
 async def test_a_gateway_that_never_reached_the_cache_says_so(
