@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -101,3 +102,19 @@ async def test_nothing_is_connected_before_the_first_command() -> None:
     async with connect("redis://127.0.0.1:1/0") as client:
         with pytest.raises(RedisConnectionError):
             await client.ping()
+
+
+def test_a_connection_that_was_reset_is_lost_and_no_defect(valkey_url: str) -> None:
+    """On uvloop, as the services run: the connection is taken, it is reset, and then it is written to."""
+
+    async def write_to_a_reset_connection() -> None:
+        async with connect(valkey_url) as client:
+            connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+            connection._writer.transport.abort()
+            with pytest.raises(RedisConnectionError, match="handler is closed"):
+                await connection.send_command("PING")
+            await client.connection_pool.release(connection)
+            assert await client.ping()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(write_to_a_reset_connection())
