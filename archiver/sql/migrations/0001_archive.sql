@@ -87,7 +87,7 @@ CREATE TABLE caps (
 
 -- Running boards. The key groups a user's boards in one place, and a partition's users: what a flush touches, what an
 -- erase removes and what a restore reads. Reading one board reads the table; that is done once per closed board and for
--- snapshots. scored_at 0: the user never scored there (adjusted only). No index on the score: updates stay in place.
+-- snapshots. scored_at 0: the user never scored there (adjusted only).
 CREATE TABLE scores (
     partition integer NOT NULL,
     user_id text COLLATE "C" NOT NULL,

@@ -5,7 +5,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,19 +126,26 @@ async def postgres(postgres_database: str) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-@pytest.fixture
-async def ground(kafka_address: str, postgres_database: str, unique_name: str) -> AsyncIterator[Ground]:
+@asynccontextmanager
+async def make_ground(kafka: str, database: str, *, topic: str) -> AsyncIterator[Ground]:
+    """A new topic beside an empty database."""
     environ = {
-        "SHARDBOARD_KAFKA": kafka_address,
-        "SHARDBOARD_ACTIONS_TOPIC": unique_name,
-        "SHARDBOARD_DEAD_TOPIC": f"{unique_name}.dead",
-        "SHARDBOARD_POSTGRES_URL": postgres_database,
+        "SHARDBOARD_KAFKA": kafka,
+        "SHARDBOARD_ACTIONS_TOPIC": topic,
+        "SHARDBOARD_DEAD_TOPIC": f"{topic}.dead",
+        "SHARDBOARD_POSTGRES_URL": database,
         "SHARDBOARD_DB_UPGRADE": "1",
         "SHARDBOARD_SCORES_INTERVAL_MS": "50",
     }
     await create_topics(load_common(environ), partitions=PARTITIONS, replication=1)
-    async with AIOKafkaProducer(bootstrap_servers=kafka_address, enable_idempotence=True) as producer:
-        yield Ground(environ, unique_name, postgres_database, producer)
+    async with AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True) as producer:
+        yield Ground(environ, topic, database, producer)
+
+
+@pytest.fixture
+async def ground(kafka_address: str, postgres_database: str, unique_name: str) -> AsyncIterator[Ground]:
+    async with make_ground(kafka_address, postgres_database, topic=unique_name) as made:
+        yield made
 
 
 @pytest.fixture
