@@ -12,9 +12,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from contracts.problems import INVALID_FIELD, MEDIA_TYPE, FieldError
+from contracts.problems import INTERNAL, INVALID_FIELD, MEDIA_TYPE, FieldError
+from foundation.logs import get_log
 from gateway.field_faults import pointer_to
 from gateway.http_answers import (
+    CLOSE,
     Endpoint,
     Message,
     Receive,
@@ -32,6 +34,11 @@ from gateway.routes_page import SECURITY_HEADERS, StaticFile, page_routes
 PREFLIGHT_S: Final = b"600"
 """How long a browser may remember what is allowed; a change of settings is seen after that."""
 _EXPOSED: Final = b"etag, retry-after"
+
+
+FAILED: Final = Problem(
+    INTERNAL, "The server failed at this request, and may have carried it out. It was noted.", headers=(CLOSE,)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,25 @@ class GatewayApp:
             await self._rest(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route, and answer for a defect of ours: it ends one request, not the process, where thousands of others may
+        be under way. It is logged once: here if it can be answered, else by the server, which ends the connection.
+        """
+        has_begun = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            return await self._route(scope, receive, send_noted)
+        except Exception:
+            if has_begun:
+                raise
+            get_log().exception("request_failed", method=scope["method"], path=scope["path"])
+        return await send_problem(send, FAILED)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._table.get((scope["method"], scope["path"]))
         if endpoint is not None:
             return await endpoint(scope, receive, send)
@@ -126,9 +152,15 @@ def build_rest(files: dict[str, StaticFile], *, demo: tuple[type, type] | None) 
     async def description() -> Any:
         return rest.openapi()
 
+    rest.add_exception_handler(Exception, _on_defect)
     rest.add_exception_handler(HTTPException, _on_http_exception)
     rest.add_exception_handler(RequestValidationError, _on_invalid_request)
     return rest
+
+
+async def _on_defect(_request: Request, _error: Exception) -> Response:
+    """What the client gets; FastAPI then raises the error on, and the server logs it."""
+    return _problem(FAILED)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

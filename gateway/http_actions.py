@@ -6,23 +6,13 @@ from uuid import uuid4
 from contracts.clock import now_ms
 from contracts.ids import UserId
 from contracts.metric_names import ACTIONS_REFUSED
-from contracts.problems import LOG_UNAVAILABLE, OVERLOADED, UNSUPPORTED_MEDIA_TYPE
+from contracts.problems import LOG_UNAVAILABLE, OVERLOADED
 from foundation.metrics import Metrics
-from gateway.http_answers import (
-    JSON_TYPE,
-    Disconnected,
-    Receive,
-    Scope,
-    Send,
-    body_too_large,
-    read_body,
-    send_answer,
-    send_problem,
-)
+from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, send_answer, send_problem
+from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_tokens import TokenChecker
 from gateway.kafka_log import Acknowledged, ActionLog, Lost, Place, Refusal
 from gateway.problem import Problem
-from gateway.settings import BODY_BYTES_MAX
 from gateway.submission import Submission, SubmissionRules, judge, parse_body
 from gateway.token_rules import Caller
 
@@ -67,8 +57,9 @@ class ActionDesk:
 class ActionsEndpoint:
     """POST /actions."""
 
-    def __init__(self, desk: ActionDesk, tokens: TokenChecker) -> None:
+    def __init__(self, desk: ActionDesk, bodies: BodyReader, tokens: TokenChecker) -> None:
         self._desk = desk
+        self._bodies = bodies
         self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,30 +77,12 @@ class ActionsEndpoint:
         if isinstance(caller, Problem):
             return await self._desk.refuse(send, caller)
         try:
-            body = await read_json_body(receive, media_type=media_type, length=length)
+            body = await self._bodies.read_json(receive, media_type=media_type, length=length)
         except Disconnected:
             return None
         if isinstance(body, Problem):
             return await self._desk.refuse(send, body)
         return await self._desk.take(send, caller, body=body, at_ms=at_ms)
-
-
-async def read_json_body(receive: Receive, *, media_type: bytes | None, length: bytes | None) -> bytes | Problem:
-    """The body of a request that says it is JSON and small enough, or the problem."""
-    if media_type != b"application/json" and not _is_json(media_type):
-        return Problem(
-            UNSUPPORTED_MEDIA_TYPE,
-            "Content-Type must be application/json.",
-            headers=((b"accept", b"application/json"),),
-        )
-    if length is not None and int(length) > BODY_BYTES_MAX:
-        return body_too_large()
-    return await read_body(receive)
-
-
-def _is_json(media_type: bytes | None) -> bool:
-    """Parameters such as charset=utf-8 are allowed and change nothing: JSON is UTF-8 (RFC 8259)."""
-    return media_type is not None and media_type.partition(b";")[0].strip().lower() == b"application/json"
 
 
 def _receipt(action: Submission, place: Place, *, outcome: Acknowledged) -> bytes:

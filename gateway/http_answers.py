@@ -1,11 +1,10 @@
-"""Sends answers over ASGI and reads bodies within their bound: the few lines that every raw endpoint shares."""
+"""Sends answers over ASGI: the few lines that every raw endpoint shares."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
-from contracts.problems import BODY_TOO_LARGE, MEDIA_TYPE, METHOD_NOT_ALLOWED, NOT_FOUND
+from contracts.problems import MEDIA_TYPE, METHOD_NOT_ALLOWED, NOT_FOUND
 from gateway.problem import Problem
-from gateway.settings import BODY_BYTES_MAX
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -59,31 +58,3 @@ def not_allowed(method: str, allowed: str) -> Problem:
         f"{method} is not possible here; possible: {allowed}.",
         headers=((b"allow", allowed.encode()),),
     )
-
-
-class Disconnected(Exception):
-    """The client went away before its body was complete: nobody waits for an answer."""
-
-
-async def read_body(receive: Receive) -> bytes | Problem:
-    """The whole body, or the problem once it exceeds its bound: what follows is not read. Raises Disconnected."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message["type"] == "http.request" and not message.get("more_body") and len(body) <= BODY_BYTES_MAX:
-        return body
-    pieces, size = [body], len(body)
-    while message["type"] == "http.request":
-        if size > BODY_BYTES_MAX:
-            return body_too_large()
-        if not message.get("more_body"):
-            return b"".join(pieces)
-        message = await receive()
-        piece: bytes = message.get("body", b"")
-        pieces.append(piece)
-        size += len(piece)
-    raise Disconnected
-
-
-def body_too_large() -> Problem:
-    """Refuses the body. The connection ends, or the rest of it would have to be read."""
-    return Problem(BODY_TOO_LARGE, f"The body may have at most {BODY_BYTES_MAX} bytes.", headers=(CLOSE,))

@@ -12,8 +12,9 @@ from contracts.demo_users import BY_ID, DEMO_USERS
 from contracts.ids import UserId
 from contracts.problems import FOREIGN_USER, INVALID_FIELD, MALFORMED_BODY
 from gateway.field_faults import field_error
-from gateway.http_actions import ActionDesk, demo_caller, read_json_body
-from gateway.http_answers import JSON_TYPE, Disconnected, Receive, Scope, Send, header_of, send_answer
+from gateway.http_actions import ActionDesk, demo_caller
+from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, header_of, send_answer
+from gateway.http_bodies import BodyReader, Disconnected
 from gateway.problem import Problem
 
 ACTIONS_SHOWN_MAX: Final = 20
@@ -72,13 +73,14 @@ class DemoList:
 class DemoActions:
     """POST /demo/actions: the same way into the log as everybody's, as a demo user."""
 
-    def __init__(self, desk: ActionDesk) -> None:
+    def __init__(self, desk: ActionDesk, bodies: BodyReader) -> None:
         self._desk = desk
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            body = await read_json_body(
+            body = await self._bodies.read_json(
                 receive, media_type=header_of(scope, b"content-type"), length=header_of(scope, b"content-length")
             )
         except Disconnected:

@@ -8,7 +8,9 @@ from msgspec import Meta
 from contracts.problems import (
     BOARD_UNAVAILABLE,
     BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
     FOREIGN_USER,
+    INTERNAL,
     INVALID_FIELD,
     LOG_UNAVAILABLE,
     MALFORMED_BODY,
@@ -77,8 +79,8 @@ def _post_actions() -> Document:
         **_operation(
             "Record an action",
             _json(201, "Recorded: durable in the log.", schema="ActionReceipt"),
-            UNAUTHENTICATED, FOREIGN_USER, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY, INVALID_FIELD,
-            UNKNOWN_ACTION, TIMESTAMP_OUTSIDE_WINDOW, LOG_UNAVAILABLE, OVERLOADED,
+            UNAUTHENTICATED, FOREIGN_USER, BODY_TOO_LARGE, BODY_TOO_SLOW, UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY,
+            INVALID_FIELD, UNKNOWN_ACTION, TIMESTAMP_OUTSIDE_WINDOW, LOG_UNAVAILABLE, OVERLOADED,
         ),
         "security": [{_TOKEN: []}],
         "requestBody": _body("ActionBody"),
@@ -90,8 +92,8 @@ def _post_demo(body: str) -> Document:
         **_operation(
             "Perform an action as a demo user",
             _json(201, "Recorded: durable in the log.", schema="ActionReceipt"),
-            FOREIGN_USER, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY, INVALID_FIELD, UNKNOWN_ACTION,
-            LOG_UNAVAILABLE, OVERLOADED,
+            FOREIGN_USER, BODY_TOO_LARGE, BODY_TOO_SLOW, UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY, INVALID_FIELD,
+            UNKNOWN_ACTION, LOG_UNAVAILABLE, OVERLOADED,
         ),
         "requestBody": _body(body),
     }  # fmt: skip
@@ -138,7 +140,7 @@ def _period() -> Document:
 
 def _operation(summary: str, answers: Document, *problems: ProblemKind) -> Document:
     by_status: dict[int, list[ProblemKind]] = {}
-    for problem in problems:
+    for problem in (*problems, INTERNAL):
         by_status.setdefault(problem.status, []).append(problem)
     refused = {
         str(status): {

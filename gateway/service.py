@@ -19,6 +19,7 @@ from gateway.app import GatewayApp, Route, build_rest
 from gateway.board_shelf import BoardShelf
 from gateway.http_actions import ActionDesk, ActionsEndpoint
 from gateway.http_boards import BoardEndpoint, BoardReader
+from gateway.http_bodies import BodyReader
 from gateway.http_demo import DemoActions, DemoAnswer, DemoBody, DemoList
 from gateway.http_stream import StreamHub
 from gateway.http_tokens import TokenChecker
@@ -56,17 +57,18 @@ class Gateway:
         desk = ActionDesk(
             self._log, SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms), metrics=metrics
         )
+        self._bodies = bodies = BodyReader(deadline_s=settings.body_deadline_ms / 1000)
         tokens = TokenChecker(settings.tokens, metrics, cache_max=settings.token_cache_max)
         board = BoardEndpoint(reader, metrics)
         routes = [
-            Route("POST", "/actions", ActionsEndpoint(desk, tokens)),
+            Route("POST", "/actions", ActionsEndpoint(desk, bodies, tokens)),
             *(Route(method, "/leaderboard", board) for method in ("GET", "HEAD")),
             *(Route(method, "/leaderboard/stream", self._hub) for method in ("GET", "HEAD")),
         ]
         if settings.is_demo:
             offered = DemoList(catalogue)
             routes += [Route(method, "/demo", offered) for method in ("GET", "HEAD")]
-            routes += [Route("POST", "/demo/actions", DemoActions(desk))]
+            routes += [Route("POST", "/demo/actions", DemoActions(desk, bodies))]
         rest = build_rest(read_files(), demo=(DemoBody, DemoAnswer) if settings.is_demo else None)
         self._app = GatewayApp(tuple(routes), rest, cors_origins=settings.cors_origins)
         self._internal = InternalPort(metrics.registry, self._readiness)
@@ -117,6 +119,7 @@ class Gateway:
             tasks.create_task(self._log.run(), name="action log")
             tasks.create_task(self._follower.run(), name="board reader")
             tasks.create_task(self._hub.run(), name="stream hub")
+            tasks.create_task(self._bodies.run(), name="late bodies")
             if self._settings.common.postgres_url:
                 tasks.create_task(self._archive.run(), name="archive reader")
             tasks.create_task(self._check_deployment(), name="check deployment")

@@ -10,6 +10,8 @@ from foundation.settings import Address, CommonSettings, TokenSettings, parse_ad
 
 BODY_BYTES_MAX: Final = 16 * 1024
 """Some eighty times a real action; more is a mistake or an attack."""
+BODY_SWEEP_S: Final = 0.1
+"""How often bodies that take too long are looked for: that much later than their deadline they are refused."""
 BATCH_BYTES_MAX: Final = 256 * 1024
 """A quarter of the topic's max.message.bytes: some 1,300 actions, more than one partition gets in a tick."""
 REQUEST_TIMEOUT_MS: Final = 3_000
@@ -49,6 +51,7 @@ class Settings:
     is_demo: bool
     pending_actions_max: int
     token_cache_max: int
+    body_deadline_ms: int
     produce_deadline_ms: int
     tick_ms: int
     sse_clients_max: int
@@ -81,6 +84,10 @@ def read_from(env: Env) -> Settings:
         ),
         token_cache_max=env.whole(
             "TOKEN_CACHE_MAX", 50_000, low=1, high=10_000_000, meaning="verified tokens remembered, 0.5 KB each"
+        ),
+        body_deadline_ms=env.whole(
+            "BODY_DEADLINE_MS", 10_000, low=100, high=300_000,
+            meaning="ms that the body of a request may take to arrive; phones on bad lines need some seconds",
         ),
         produce_deadline_ms=env.whole(
             "PRODUCE_DEADLINE_MS", 4_000, low=100, high=4_500,

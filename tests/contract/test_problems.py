@@ -22,6 +22,8 @@ def test_problem_codes_and_statuses_are_fixed() -> None:
         "rate-limited": 429,
         "idempotency-conflict": 409,
         "idempotency-mismatch": 422,
+        "body-too-slow": 408,
+        "internal": 500,
         "log-unavailable": 503,
         "overloaded": 503,
         "board-unavailable": 503,

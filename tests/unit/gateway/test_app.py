@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from gateway.app import GatewayApp, Route, build_rest
 from gateway.http_answers import Message, Receive, Scope, Send, send_answer
@@ -115,3 +116,47 @@ async def test_another_origin_is_granted_nothing(origins: tuple[str, ...]) -> No
     for method, path in (("OPTIONS", "/actions"), ("POST", "/actions")):
         _, headers, _ = await ask(app(*origins), f"{method} {path}", headers=PREFLIGHT)
         assert not [name for name in headers if name.startswith("access-control")]
+
+
+class Defect(Exception):
+    """Something that must not happen."""
+
+
+async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+    raise Defect
+
+
+async def fails_midway(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    raise Defect
+
+
+def app_that_fails(*origins: str) -> GatewayApp:
+    rest: FastAPI = build_rest(FILES, demo=None)
+
+    @rest.get("/rest")
+    async def fails_in_fastapi() -> None:
+        raise Defect
+
+    routes = (Route("GET", "/raw", fails), Route("GET", "/midway", fails_midway))
+    return GatewayApp(routes, rest, cors_origins=frozenset(origins))
+
+
+@pytest.mark.parametrize("origins", [(), ("https://a.example",)])
+async def test_a_defect_is_a_problem_document_and_logged_once(
+    origins: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, headers, body = await ask(app_that_fails(*origins), "GET /raw", headers=(ORIGIN,))
+    assert (status, headers["content-type"], headers["connection"]) == (500, "application/problem+json", "close")
+    assert b"urn:shardboard:problem:internal" in body
+    assert b"Defect" not in body
+    assert "access-control-allow-origin" in headers or not origins
+    logged = "".join(capsys.readouterr())
+    assert logged.count("request_failed") == 1
+    assert "Defect" in logged
+
+
+@pytest.mark.parametrize("path", ["/midway", "/rest"])
+async def test_a_defect_that_we_cannot_answer_any_more_is_the_servers_to_log(path: str) -> None:
+    with pytest.raises(Defect):
+        await ask(app_that_fails(), f"GET {path}")

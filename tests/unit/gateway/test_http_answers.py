@@ -1,50 +1,46 @@
-"""Bodies are read up to their bound and no further."""
+"""What every raw endpoint sends, as ASGI messages."""
 
-from collections.abc import Sequence
+import json
 
-import pytest
-
-from contracts.problems import BODY_TOO_LARGE
-from gateway.http_answers import Disconnected, Message, Receive, read_body
-from gateway.problem import Problem
-from gateway.settings import BODY_BYTES_MAX
+from contracts.problems import METHOD_NOT_ALLOWED
+from gateway.http_answers import Message, header_of, not_allowed, send_answer, send_problem
 
 
-def client(pieces: Sequence[bytes], *, is_whole: bool = True) -> tuple[Receive, list[bytes]]:
-    """A client that sends these pieces and then, unless `is_whole`, goes away; and what it still holds."""
-    left = list(pieces)
+async def sent_by_problem() -> tuple[Message, Message]:
+    sent: list[Message] = []
 
-    async def receive() -> Message:
-        if not left:
-            return {"type": "http.disconnect"}
-        piece = left.pop(0)
-        return {"type": "http.request", "body": piece, "more_body": bool(left) or not is_whole}
+    async def send(message: Message) -> None:
+        sent.append(message)
 
-    return receive, left
+    await send_problem(send, not_allowed("PUT", "GET, HEAD"))
+    start, body = sent
+    return start, body
 
 
-@pytest.mark.parametrize("pieces", [[b"ab"], [b"a", b"b"], [b"", b"ab", b""], [b"x" * BODY_BYTES_MAX]])
-async def test_a_body_is_its_pieces(pieces: list[bytes]) -> None:
-    receive, _ = client(pieces)
-    assert await read_body(receive) == b"".join(pieces)
+async def test_a_problem_is_never_stored_and_keeps_its_headers() -> None:
+    start, body = await sent_by_problem()
+    assert start["status"] == METHOD_NOT_ALLOWED.status
+    headers = dict(start["headers"])
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert headers[b"cache-control"] == b"no-store"
+    assert headers[b"allow"] == b"GET, HEAD"
+    assert headers[b"content-length"] == b"%d" % len(body["body"])
+    assert json.loads(body["body"])["type"] == METHOD_NOT_ALLOWED.type
 
 
-@pytest.mark.parametrize("pieces", [[b"x" * (BODY_BYTES_MAX + 1)], [b"x" * BODY_BYTES_MAX, b"x"], [b"x" * 9_000] * 9])
-async def test_a_body_beyond_the_bound_is_refused(pieces: list[bytes]) -> None:
-    receive, _ = client(pieces)
-    problem = await read_body(receive)
-    assert isinstance(problem, Problem)
-    assert problem.kind is BODY_TOO_LARGE
-    assert (b"connection", b"close") in problem.headers
+async def test_an_answer_is_whole() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await send_answer(send, 201, headers=((b"x-a", b"1"),), body=b"four")
+    assert sent == [
+        {"type": "http.response.start", "status": 201, "headers": [(b"x-a", b"1"), (b"content-length", b"4")]},
+        {"type": "http.response.body", "body": b"four"},
+    ]
 
 
-async def test_what_follows_the_bound_is_not_read() -> None:
-    receive, left = client([b"x" * 9_000] * 9)
-    await read_body(receive)
-    assert len(left) == 7
-
-
-async def test_a_client_that_goes_away_gets_no_answer() -> None:
-    receive, _ = client([b"{"], is_whole=False)
-    with pytest.raises(Disconnected):
-        await read_body(receive)
+def test_the_first_header_of_a_name_counts() -> None:
+    scope = {"headers": [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]}
+    assert [header_of(scope, name) for name in (b"a", b"b", b"c")] == [b"1", b"2", None]

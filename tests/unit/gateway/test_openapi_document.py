@@ -28,7 +28,7 @@ def test_the_demo_stands_there_only_where_it_is_served() -> None:
 def test_an_action_needs_a_token_and_lists_every_refusal() -> None:
     operation = build_rest({}, demo=None).openapi()["paths"]["/actions"]["post"]
     assert operation["security"] == [{"bearerToken": []}]
-    assert set(operation["responses"]) == {"201", "401", "403", "413", "415", "422", "503"}
+    assert set(operation["responses"]) == {"201", "401", "403", "408", "413", "415", "422", "500", "503"}
     assert "timestamp-outside-window" in operation["responses"]["422"]["description"]
 
 
