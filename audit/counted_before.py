@@ -1,15 +1,11 @@
 """What counted before in one partition, as far as the repeat rule and limits look back: bounded by log time. Pure."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
-from contracts.counting import CountingRules, day_of, window_of
+from contracts.counting import CAP_DAYS_BEFORE, CountingRules, day_of, window_of
 from contracts.identity import id16_of
 from contracts.ids import ActionId, Id16, LogMs, UserId, Window
 from contracts.record import ActionRecord, EraseRecord, Record, VoidRecord
-
-CAP_DAYS_BEFORE: Final = 2
-"""A cooldown of up to a day must survive two changes of day, because `received_at` and log time may differ."""
 
 
 @dataclass(slots=True)

@@ -52,7 +52,7 @@ class LogCount:
         self._calendar = calendar
         self._spans = SpanCache(calendar)
         self._forget_at = 0
-        self._last: Appended | None = None
+        self._last: Appended | LastRecord | None = None
         self.memory = CountedMemory(rules)
         self.scores = LogScores() if with_scores else None
         self.next_offset = Offset(0)
@@ -69,10 +69,17 @@ class LogCount:
     @property
     def last(self) -> LastRecord | None:
         """The newest record, as a shard remembers it."""
-        if self._last is None:
-            return None
         record = self._last
+        if record is None or isinstance(record, LastRecord):
+            return record
         return LastRecord(record.offset, record.timestamp, zlib.crc32((record.key or b"") + (record.value or b"")))
+
+    def begin_at(
+        self, next_offset: Offset, log_ms: LogMs, *, counted: int, points: int, last: LastRecord | None
+    ) -> None:
+        """Stand in the middle of the log; scores and memory are the caller's to fill. Before the first record."""
+        self.next_offset, self.log_ms, self._last = next_offset, log_ms, last
+        self.counted, self.points = counted, points
 
     def take_all(self, records: Iterable[Appended]) -> None:
         """Records in log order."""

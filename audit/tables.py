@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from audit.counted_before import CAP_DAYS_BEFORE
 from audit.log_count import LogCount
-from contracts.counting import day_of
+from contracts.counting import CAP_DAYS_BEFORE, day_of
 from contracts.ids import LogMs, PeriodId, Window
 
 SCORES: Final = "scores"
@@ -17,13 +16,16 @@ SCORED_AT: Final = "scored_at"
 SEEN: Final = "seen"
 KEPT: Final = "kept"
 CAPS: Final = "caps"
+LIMITS: Final = "limits"
+"""The newest day of each limit in use: what the archive keeps of `caps`."""
 HIDDEN: Final = "hidden"
 VOIDED: Final = "voided"
 ERASED: Final = "erased"
 
 Key = str | bytes
 Value = Any
-"""Scores: (score, scored_at). Hidden: {period: (score, scored_at)}. Caps: (used, received_at). Else a whole number."""
+"""Scores: (score, scored_at). Hidden: {period: (score, scored_at)}. Caps: (used, received_at). Limits: (day, used,
+received_at). Else a whole number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def table_of_log(count: LogCount, table: Table) -> Mapping[Any, Value]:
             return memory.seen.get(Window(int(table.part)), {})
         case "caps":
             return memory.caps.get(int(table.part), {})
+        case "limits":
+            return _newest_use(count)
         case "kept":
             memory.forget_expired(count.log_ms)
             return memory.kept
@@ -87,3 +91,11 @@ def is_remembered(count: LogCount, table: Table, window_ms: int) -> bool:
     if table.kind == CAPS:
         return int(table.part) >= day_of(count.log_ms) - CAP_DAYS_BEFORE
     return True
+
+
+def _newest_use(count: LogCount) -> dict[str, tuple[int, int, int]]:
+    newest: dict[str, tuple[int, int, int]] = {}
+    for day in sorted(count.memory.caps):
+        if day >= day_of(count.log_ms) - CAP_DAYS_BEFORE:
+            newest |= {key: (day, used, received) for key, (used, received) in count.memory.caps[day].items()}
+    return newest

@@ -10,11 +10,14 @@ from redis.asyncio import Redis
 
 from audit.board_check import BOARD, BoardPart, board_differences, parts_of
 from audit.kafka_replay import LogBounds, LogReplay
+from audit.log_base import count_from
 from audit.log_count import LogCount
+from audit.postgres_rows import ArchivedRows
 from audit.redis_rows import Chunk, Moved
 from contracts.ids import Offset, Partition, ShardId
 from contracts.tops import GlobalTop
 from foundation.settings import CommonSettings
+from shardboard.verify.postgres_store import Archive, compare_archive, untold
 from shardboard.verify.redis_store import RedisReading
 from shardboard.verify.report import (
     FoundDifference,
@@ -25,6 +28,9 @@ from shardboard.verify.report import (
     overall,
     store_report,
 )
+
+Stop = Chunk | BoardPart | ArchivedRows
+"""Something that was read, with the offset at which it is compared."""
 
 
 class OtherLog(Exception):
@@ -42,6 +48,7 @@ class Sources:
 
     common: CommonSettings
     log: LogReplay
+    archive: Archive
     boards: Sequence[GlobalTop]
     redis: Mapping[ShardId, Redis]
     is_deep: bool
@@ -53,12 +60,12 @@ class Sources:
 class Counting:
     """The count of one partition's log, brought forward as far as is asked."""
 
-    def __init__(self, sources: Sources, partition: Partition, bounds: LogBounds) -> None:
+    def __init__(self, sources: Sources, partition: Partition, *, count: LogCount, end: Offset) -> None:
         self._sources = sources
         self._partition = partition
-        self._end = bounds.end
-        self.count = LogCount(sources.common.rules, sources.common.calendar)
-        sources.log.open(partition, bounds.begin)
+        self._end = end
+        self.count = count
+        sources.log.open(partition, count.next_offset)
 
     async def advance(self, offset: Offset) -> None:
         """Count all records before `offset`. Raises KafkaError, OtherLog, Moved."""
@@ -78,31 +85,37 @@ async def verify_partition(
     sources: Sources, partition: Partition, *, shard: ShardId, bounds: LogBounds
 ) -> PartitionReport:
     """The verdict on one partition. Raises KafkaError, RedisError, and Moved when it must be read again."""
-    if bounds.begin > 0:
-        reason = f"the log begins at offset {bounds.begin}, what was before can be told from Postgres only"
-        return PartitionReport(partition=partition, shard=shard, verdict="unknown", reason=reason)
     # 1.
+    has_begin = bounds.begin == 0
+    archived = await _read_archive(sources, partition, is_whole=not has_begin)
     redis = RedisReading(sources.redis[shard], partition, sources.common, is_deep=sources.is_deep)
     await redis.read()
+    redis.is_from_base = not has_begin
+    base = _base(sources, archived, bounds=bounds)
+    if isinstance(base, str):
+        return PartitionReport(partition=partition, shard=shard, verdict="unknown", reason=base)
     parts = [part for board in sources.boards for part in parts_of(board, partition)]
-    stops: list[BoardPart | Chunk] = [*redis.chunks, *parts]
+    if redis.from_offset < base.next_offset:
+        reason = f"{base_reason(bounds, base.next_offset)}, and Redis stands before it, at {redis.from_offset}"
+        return PartitionReport(partition=partition, shard=shard, verdict="unknown", reason=reason)
+    stops: list[Stop] = [*redis.chunks, *(part for part in parts if part.offset >= base.next_offset)]
+    if isinstance(archived, ArchivedRows) and has_begin:
+        stops.append(archived)
     # 2.
-    counting = Counting(sources, partition, bounds)
-    boards = _BoardCheck()
+    counting = Counting(sources, partition, count=base, end=bounds.end)
+    checks = _Checks(sources, partition, redis=redis)
+    if isinstance(archived, str):
+        checks.reports.append(untold(archived))
+    note = None if has_begin else base_reason(bounds, base.next_offset)
     try:
         for stop in sorted(stops, key=_offset_of):
             await counting.advance(_offset_of(stop))
-            if isinstance(stop, Chunk):
-                redis.compare(stop, counting.count)
-            else:
-                boards.take(stop, counting.count)
+            checks.take(stop, counting.count)
         # 3.
         await redis.ask_for_missing(counting.count, counting.advance, now_ms=sources.now_ms)
     except OtherLog as other:
         return _other_log(partition, shard, other=other)
-    last = redis.chunks[-1].totals.next_offset
-    stores = (store_report(redis.check, from_offset=redis.from_offset, offset=last), *boards.reports())
-    count = counting.count
+    stores, count = checks.stores(), counting.count
     return PartitionReport(
         partition=partition,
         shard=shard,
@@ -112,7 +125,66 @@ async def verify_partition(
         points=count.points,
         dead=count.dead,
         stores=stores,
+        reason=note,
     )
+
+
+def base_reason(bounds: LogBounds, offset: Offset) -> str:
+    """Why the count did not begin with the first record."""
+    return f"the log begins at offset {bounds.begin}: Postgres' state at offset {offset} is the base"
+
+
+async def _read_archive(sources: Sources, partition: Partition, *, is_whole: bool) -> ArchivedRows | str | None:
+    """None when there is no Postgres."""
+    if not sources.archive.is_configured:
+        return None
+    return await sources.archive.read(partition, is_deep=sources.is_deep or is_whole)
+
+
+def _base(sources: Sources, archived: ArchivedRows | str | None, *, bounds: LogBounds) -> LogCount | str:
+    """A count that stands where the replay begins, or why there is none."""
+    rules, calendar = sources.common.rules, sources.common.calendar
+    if bounds.begin == 0:
+        return LogCount(rules, calendar)
+    gone = f"the log begins at offset {bounds.begin}"
+    if archived is None:
+        return f"{gone}, and there is no Postgres that knows what was before"
+    if isinstance(archived, str):
+        return f"{gone}, and what was before cannot be told: {archived}"
+    if not archived.is_whole:
+        return f"{gone}, and so did the archive begin after the log's first record"
+    if archived.totals.next_offset < bounds.begin:
+        return f"{gone}, and the archive reaches to offset {archived.totals.next_offset} only"
+    return count_from(archived.totals, archived.tables, rules=rules, calendar=calendar)
+
+
+class _Checks:
+    """The comparisons of one partition, store by store."""
+
+    def __init__(self, sources: Sources, partition: Partition, *, redis: RedisReading) -> None:
+        self._sources = sources
+        self._partition = partition
+        self._redis = redis
+        self._boards = _BoardCheck()
+        self.reports: list[StoreReport] = []
+
+    def take(self, stop: Stop, count: LogCount) -> None:
+        """Compare one stop; the count stands at it."""
+        if isinstance(stop, Chunk):
+            self._redis.compare(stop, count)
+        elif isinstance(stop, BoardPart):
+            self._boards.take(stop, count)
+        else:
+            report = compare_archive(
+                stop, count, partition=self._partition, common=self._sources.common, now_ms=self._sources.now_ms
+            )
+            self.reports.append(report)
+
+    def stores(self) -> tuple[StoreReport, ...]:
+        """What all of them found."""
+        last = self._redis.chunks[-1].totals.next_offset
+        own = store_report(self._redis.check, from_offset=self._redis.from_offset, offset=last)
+        return (own, *self.reports, *self._boards.reports())
 
 
 class _BoardCheck:
@@ -148,7 +220,7 @@ class _BoardCheck:
         ]
 
 
-def _offset_of(stop: BoardPart | Chunk) -> Offset:
+def _offset_of(stop: Stop) -> Offset:
     return stop.offset if isinstance(stop, BoardPart) else stop.totals.next_offset
 
 

@@ -27,6 +27,8 @@ class RedisReading:
         self._is_deep = is_deep
         self._tables: list[Table] = []
         self.check = PartitionCheck(partition, STORE)
+        self.is_from_base = False
+        """The count began with the archive's state, which holds closed boards no more."""
         self.chunks: list[Chunk] = []
 
     async def read(self) -> None:
@@ -67,6 +69,9 @@ class RedisReading:
                     self.check.answers(count, table, chunk.rows[0][1])
 
     def _matters(self, table: Table, count: LogCount) -> bool:
+        assert count.scores is not None
+        if self.is_from_base and table.period is not None and table.period not in count.scores.boards:
+            return count.is_open(table.period)
         return is_remembered(count, table, self._common.rules.window_ms)
 
     def _is_dropped(self, table: Table, *, now_ms: int) -> bool:

@@ -20,6 +20,7 @@ from foundation.settings import CommonSettings
 from shardboard.command_error import CommandError
 from shardboard.shard_reads import Owned, Shards, find_owners
 from shardboard.verify.partition import Sources, verify_partition
+from shardboard.verify.postgres_store import Archive
 from shardboard.verify.report import PartitionReport, VerifyReport, make_report
 
 TRIES_MAX: Final = 3
@@ -53,6 +54,8 @@ async def verify(common: CommonSettings, watch: Watch, *, only: int | None, is_d
         redis = {address.shard: connect(address.url, connections_max=2) for address in common.shards}
         for client in redis.values():
             ending.push_async_callback(client.aclose)
+        archive = Archive(common)
+        ending.push_async_callback(archive.close)
         await log.start()
         bounds = await log.bounds(partitions)
         watch.start(sum(bound.end - bound.begin for bound in bounds.values()))
@@ -66,6 +69,7 @@ async def verify(common: CommonSettings, watch: Watch, *, only: int | None, is_d
         sources = Sources(
             common=common,
             log=log,
+            archive=archive,
             boards=await _published(common),
             redis=redis,
             is_deep=is_deep,

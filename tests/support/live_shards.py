@@ -111,9 +111,10 @@ def scores_key(user: str, period: PeriodId = ALL_TIME) -> str:
 
 @asynccontextmanager
 async def live_shards(
-    kafka_address: str, start_valkey: StartValkey, *, name: str, folder: Path
+    kafka_address: str, start_valkey: StartValkey, *, name: str, folder: Path, postgres: str = ""
 ) -> AsyncIterator[Deployment]:
-    """Everything runs, and every partition has its owner. `name` is the topic's; logs are in `folder`."""
+    """Everything runs, and every partition has its owner. `name` is the topic's; logs are in `folder`. With a database's
+    address an archiver runs too."""
     async with AsyncExitStack() as ending:
         addresses = {server: (await start_valkey(server)).address for server in (*SHARDS, "cache")}
         settings = {
@@ -123,6 +124,9 @@ async def live_shards(
             "SHARDS": ",".join(f"{shard}={addresses[shard]}" for shard in SHARDS),
             "CACHE_URL": addresses["cache"],
             "URL": "http://127.0.0.1:9",
+            "POSTGRES_URL": postgres,
+            "DB_UPGRADE": "1",
+            "SCORES_INTERVAL_MS": "50",
         }
         common = load_common({f"SHARDBOARD_{key}": value for key, value in settings.items()})
         await create_topics(common, partitions=PARTITIONS, replication=1)
@@ -134,8 +138,9 @@ async def live_shards(
         for shard in SHARDS:
             worker = await start_service(folder, "shard_worker", {**found.environ, "SHARDBOARD_SHARD": shard})
             ending.push_async_callback(end, worker)
-        merger = await start_service(folder, "merger", found.environ)
-        ending.push_async_callback(end, merger)
+        for service in ("merger", *(["archiver"] if postgres else [])):
+            process = await start_service(folder, service, found.environ)
+            ending.push_async_callback(end, process)
         await wait_until(found.is_owned, timeout_s=60, what="every partition to have an owner")
         yield found
 
