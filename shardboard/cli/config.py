@@ -64,6 +64,17 @@ def check(output: OutputOption = Output.TABLE, data_dir: DataDirOption = None) -
     raise typer.Exit(ExitCode.DIFFERENT if found.unknown else ExitCode.OK)
 
 
+@app.command(hidden=True)
+def docs() -> None:
+    """Print the page docs/configuration.md.
+
+    Example:  shardboard config docs > docs/configuration.md
+    """
+    from shardboard.configuration_page import configuration_page
+
+    typer.echo(configuration_page(), nl=False)
+
+
 def _read(data_dir: Path | None) -> "AllSettings":
     import os
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from contracts.exit_codes import ExitCode
+from shardboard.all_settings import READERS
 from tests.support.command import shardboard, valid
 
 CATALOGUE = "[actions.commit]\npoints = 10\n"
@@ -15,7 +16,7 @@ def test_show_tells_values_origins_and_readers(tmp_path: Path) -> None:
     tick = settings["SHARDBOARD_TICK_MS"]
     assert (tick["value"], tick["is_default"], tick["services"]) == ("5", False, ["gateway"])
     kafka = settings["SHARDBOARD_KAFKA"]
-    assert (kafka["is_default"], set(kafka["services"])) == (True, {"gateway", "worker", "merger", "commands"})
+    assert (kafka["is_default"], set(kafka["services"])) == (True, set(READERS))
     assert (
         "SHARDBOARD_TICK_MS = 5"
         in shardboard("config", "show", cwd=tmp_path, environ={"SHARDBOARD_TICK_MS": "5"}).stdout
