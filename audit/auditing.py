@@ -66,7 +66,7 @@ class Audit:
         known = self.partitions[partition]
         offset = Offset(0) if known.count is None else known.count.next_offset
         known.count = None
-        return self._judge(partition, Verdict.UNTOLD, offset, detail=reason)
+        return self._judge(partition, Verdict.UNTOLD, offset=offset, detail=reason)
 
     def targets(
         self, stored: Mapping[Partition, StoredTotals], ends: Mapping[Partition, Offset]
@@ -98,7 +98,7 @@ class Audit:
             detail = _difference(known.count, totals)
             verdict = Verdict.DIFFERENT if detail else Verdict.EQUAL
             known.compared_at_s = now_s
-            changes += self._judge(partition, verdict, totals.next_offset, detail=detail)
+            changes += self._judge(partition, verdict, offset=totals.next_offset, detail=detail)
         return changes
 
     def number_of(self, verdict: Verdict) -> int:
@@ -110,7 +110,7 @@ class Audit:
         told = [known for known in self.partitions.values() if known.count is not None]
         return min((since_s if known.compared_at_s is None else known.compared_at_s for known in told), default=since_s)
 
-    def _judge(self, partition: Partition, verdict: Verdict, offset: Offset, *, detail: str) -> list[Change]:
+    def _judge(self, partition: Partition, verdict: Verdict, *, offset: Offset, detail: str) -> list[Change]:
         known = self.partitions[partition]
         is_new = known.verdict is not verdict or (verdict is Verdict.DIFFERENT and known.detail != detail)
         is_first_equal = known.verdict is Verdict.NOT_COMPARED and verdict is Verdict.EQUAL

@@ -76,34 +76,34 @@ class PartitionCheck:
             if found != value:
                 self._differs(Difference(self.partition, self.store, PROGRESS, name, count.next_offset, value, found))
 
-    def rows(self, count: LogCount, table: Table, rows: Iterable[tuple[Key, Value]]) -> None:
+    def rows(self, count: LogCount, table: Table, *, rows: Iterable[tuple[Key, Value]]) -> None:
         """Rows that the store told at the count's offset. One told again later is compared again, digested once."""
         log, told = table_of_log(count, table), self._told.setdefault(table, set())
         for key, found in rows:
             if key not in told:
                 told.add(key)
-                self._row(count, table, key, log=log.get(key), found=found)
+                self._row(count, table, key=key, log=log.get(key), found=found)
 
     def missing(self, count: LogCount, table: Table) -> list[Key]:
         """Keys that the log has and the store did not tell: ask for each, then call `answers`."""
         told = self._told.get(table, set())
         return [key for key in table_of_log(count, table) if key not in told]
 
-    def answers(self, count: LogCount, table: Table, answers: Sequence[tuple[Key, Value | None]]) -> None:
+    def answers(self, count: LogCount, table: Table, *, answers: Sequence[tuple[Key, Value | None]]) -> None:
         """What the store said about keys that it was asked for, at the count's offset."""
         log, told = table_of_log(count, table), self._told.setdefault(table, set())
         for key, found in answers:
             told.add(key)
-            self._row(count, table, key, log=log.get(key), found=found)
+            self._row(count, table, key=key, log=log.get(key), found=found)
 
     def is_told(self, table: Table) -> bool:
         """Whether the store told any row of it."""
         return bool(self._told.get(table))
 
-    def _row(self, count: LogCount, table: Table, key: Key, *, log: Value | None, found: Value | None) -> None:
+    def _row(self, count: LogCount, table: Table, *, key: Key, log: Value | None, found: Value | None) -> None:
         if table.kind == SCORES:
-            _digest(self.log_digest, table, key, value=log)
-            _digest(self.store_digest, table, key, value=found)
+            _digest(self.log_digest, table, key=key, value=log)
+            _digest(self.store_digest, table, key=key, value=found)
         if log != found:
             self._differs(Difference(self.partition, self.store, table, key, count.next_offset, log, found))
 
@@ -126,6 +126,6 @@ def shown(value: Value | None, table: Table) -> Any:
     return list(value)
 
 
-def _digest(digest: RowDigest, table: Table, key: Key, *, value: Value | None) -> None:
+def _digest(digest: RowDigest, table: Table, *, key: Key, value: Value | None) -> None:
     if value is not None:
         digest.add(table.part, key, *value)

@@ -99,7 +99,7 @@ class PartitionRows:
         state, epoch, *totals = progress
         if state is None or state.decode() != State.OWNED:
             raise Moved(f"its state is {state.decode() if state else 'gone'}")
-        stored = _totals(*totals)
+        stored = _totals(totals)
         if self._epoch not in (None, int(epoch)):
             raise Moved(f"its epoch went from {self._epoch} to {int(epoch)}")
         if stored.next_offset < self._offset:
@@ -108,9 +108,13 @@ class PartitionRows:
         return Chunk(self._epoch, stored, rows)
 
 
-def _totals(next_offset: bytes, log_ms: bytes, points: bytes, counted: bytes, last: bytes | None) -> StoredTotals:
-    mark = LastRecord.decode(last.decode()) if last else None
-    return StoredTotals(Offset(int(next_offset)), LogMs(int(log_ms)), int(points), int(counted), mark)
+def _totals(fields: Sequence[bytes | None]) -> StoredTotals:
+    """Of the fields in the order in which the scripts read them."""
+    next_offset, log_ms, points, counted, last = (field.decode() if field else "" for field in fields)
+    mark = LastRecord.decode(last) if last else None
+    return StoredTotals(
+        Offset(int(next_offset or 0)), LogMs(int(log_ms or 0)), int(points or 0), int(counted or 0), mark
+    )
 
 
 def _rows(table: Table, flat: Sequence[bytes]) -> Any:

@@ -46,7 +46,7 @@ class Table:
         return PeriodId(self.part) if self.kind in (SCORES, SCORED_AT) else None
 
 
-def deep_tables(log_ms: LogMs, window: Window, periods: list[PeriodId]) -> list[Table]:
+def deep_tables(log_ms: LogMs, window: Window, *, periods: list[PeriodId]) -> list[Table]:
     """Everything but the scores, at a log time in `window`."""
     day = day_of(log_ms)
     return [
@@ -84,7 +84,7 @@ def table_of_log(count: LogCount, table: Table) -> Mapping[Any, Value]:
     return memory.erased
 
 
-def is_remembered(count: LogCount, table: Table, window_ms: int) -> bool:
+def is_remembered(count: LogCount, table: Table, *, window_ms: int) -> bool:
     """Whether the table still matters at the count's log time: old windows and days are dropped on both sides."""
     if table.kind == SEEN:
         return int(table.part) * window_ms >= (count.log_ms // window_ms - 1) * window_ms

@@ -56,7 +56,7 @@ def server_names(shard_ids: Sequence[str]) -> tuple[str, ...]:
 
 def internal_port_names(shard_ids: Sequence[str]) -> tuple[str, ...]:
     """The services that have an internal port."""
-    return ("gateway", "merger", "archiver", *(f"worker-{shard}" for shard in shard_ids))
+    return ("gateway", "merger", "archiver", "auditor", *(f"worker-{shard}" for shard in shard_ids))
 
 
 def common_environment(
@@ -97,6 +97,7 @@ def service_plans(wanted: Wanted, common: Mapping[str, str], *, ports: Mapping[s
     plans += [plan(f"worker-{shard}", "shard_worker", SHARD=shard) for shard in wanted.shard_ids]
     plans.append(plan("merger", "merger"))
     plans.append(plan("archiver", "archiver", DB_UPGRADE="1"))
+    plans.append(plan("auditor", "audit"))
     if wanted.demo:
         plans.append(ServicePlan("demo", "shardboard.demo", dict(common), wanted.url, None))
     return plans

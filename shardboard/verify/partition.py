@@ -88,7 +88,7 @@ async def verify_partition(
     # 1.
     has_begin = bounds.begin == 0
     archived = await _read_archive(sources, partition, is_whole=not has_begin)
-    redis = RedisReading(sources.redis[shard], partition, sources.common, is_deep=sources.is_deep)
+    redis = RedisReading(sources.redis[shard], partition, common=sources.common, is_deep=sources.is_deep)
     await redis.read()
     redis.is_from_base = not has_begin
     base = _base(sources, archived, bounds=bounds)

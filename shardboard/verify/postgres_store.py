@@ -53,14 +53,14 @@ def compare_archive(
     check = PartitionCheck(partition, STORE)
     check.totals(count, rows.totals)
     for table, found in rows.tables.items():
-        check.rows(count, table, found.items())
+        check.rows(count, table, rows=found.items())
     boards = [Table(SCORES, period) for period in sorted(count.scores.boards)]
     for table in [*boards, *(table for table in rows.tables if table.kind != SCORES)]:
         if table.period is not None and table not in rows.tables:
             end_ms = common.calendar.parse(table.period).end_ms
             if end_ms + common.rules.lateness_ms <= now_ms:
                 continue  # closed: its ranks are in `leaderboards`
-        check.answers(count, table, [(key, None) for key in check.missing(count, table)])
+        check.answers(count, table, answers=[(key, None) for key in check.missing(count, table)])
     offset = rows.totals.next_offset
     return store_report(check, from_offset=offset, offset=offset)
 

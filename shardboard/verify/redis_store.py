@@ -21,7 +21,7 @@ Advance = Callable[[Offset], Awaitable[None]]
 class RedisReading:
     """Everything that one partition's Redis told, with offsets. `read`, then `compare` while the count advances."""
 
-    def __init__(self, redis: Redis, partition: Partition, common: CommonSettings, *, is_deep: bool) -> None:
+    def __init__(self, redis: Redis, partition: Partition, *, common: CommonSettings, is_deep: bool) -> None:
         self._rows = PartitionRows(redis, partition)
         self._common = common
         self._is_deep = is_deep
@@ -37,7 +37,7 @@ class RedisReading:
         self._tables = [Table(SCORES, period) for period in periods]
         if self._is_deep:
             log_ms = (await self._rows.totals()).totals.log_ms
-            self._tables += deep_tables(log_ms, window_of(log_ms, self._common.rules), periods)
+            self._tables += deep_tables(log_ms, window_of(log_ms, self._common.rules), periods=periods)
         self.chunks = [chunk async for chunk in self._rows.chunks(self._tables)] or [await self._rows.totals()]
 
     @property
@@ -50,7 +50,7 @@ class RedisReading:
         self.check.totals(count, chunk.totals)
         for table, rows in chunk.rows:
             if self._matters(table, count):
-                self.check.rows(count, table, rows)
+                self.check.rows(count, table, rows=rows)
 
     async def ask_for_missing(self, count: LogCount, advance: Advance, *, now_ms: int) -> None:
         """Ask for what the log has and no chunk told, and compare the answers. Raises RedisError, Moved."""
@@ -66,13 +66,13 @@ class RedisReading:
                 await advance(chunk.totals.next_offset)
                 self.check.totals(count, chunk.totals)
                 if self._matters(table, count):
-                    self.check.answers(count, table, chunk.rows[0][1])
+                    self.check.answers(count, table, answers=chunk.rows[0][1])
 
     def _matters(self, table: Table, count: LogCount) -> bool:
         assert count.scores is not None
         if self.is_from_base and table.period is not None and table.period not in count.scores.boards:
             return count.is_open(table.period)
-        return is_remembered(count, table, self._common.rules.window_ms)
+        return is_remembered(count, table, window_ms=self._common.rules.window_ms)
 
     def _is_dropped(self, table: Table, *, now_ms: int) -> bool:
         """A board of which nothing is left, of a period that is over: it was ranked, and then dropped from Redis."""

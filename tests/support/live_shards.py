@@ -113,8 +113,8 @@ def scores_key(user: str, period: PeriodId = ALL_TIME) -> str:
 async def live_shards(
     kafka_address: str, start_valkey: StartValkey, *, name: str, folder: Path, postgres: str = ""
 ) -> AsyncIterator[Deployment]:
-    """Everything runs, and every partition has its owner. `name` is the topic's; logs are in `folder`. With a database's
-    address an archiver runs too."""
+    """Everything runs, and every partition has its owner. `name` is the topic's; logs are in `folder`. With a
+    database's address an archiver runs too."""
     async with AsyncExitStack() as ending:
         addresses = {server: (await start_valkey(server)).address for server in (*SHARDS, "cache")}
         settings = {

@@ -21,7 +21,19 @@ from shardboard.minting import Claims, mint
 from tests.support.command import shardboard, valid
 from tests.support.wait import wait_until_sync
 
-NAMES = ["kafka", "postgres", "cache", "redis-s1", "redis-s2", "gateway", "worker-s1", "worker-s2", "merger"]
+NAMES = [
+    "kafka",
+    "postgres",
+    "cache",
+    "redis-s1",
+    "redis-s2",
+    "gateway",
+    "worker-s1",
+    "worker-s2",
+    "merger",
+    "archiver",
+    "auditor",
+]
 ACTIONS = "[actions.commit]\npoints = 10\n"
 
 

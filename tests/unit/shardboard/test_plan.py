@@ -66,15 +66,15 @@ def test_the_user_may_bring_a_secret_file_but_not_the_addresses() -> None:
 
 def test_each_shard_has_a_redis_and_a_worker() -> None:
     plans = service_plans(WANTED, environment(), ports=PORTS)
-    assert [plan.name for plan in plans] == ["gateway", "worker-s1", "worker-s2", "merger", "archiver"]
-    assert [plan.environment.get("SHARDBOARD_SHARD") for plan in plans] == [None, "s1", "s2", None, None]
-    assert len({plan.internal_port for plan in plans}) == 5
+    assert [plan.name for plan in plans] == ["gateway", "worker-s1", "worker-s2", "merger", "archiver", "auditor"]
+    assert [plan.environment.get("SHARDBOARD_SHARD") for plan in plans] == [None, "s1", "s2", *[None] * 3]
+    assert len({plan.internal_port for plan in plans}) == 6
 
 
 def test_the_demo_is_a_process_and_a_setting_of_the_gateway() -> None:
     with_demo = service_plans(replace(WANTED, demo=True), environment(), ports=PORTS)
     assert with_demo[-1].module == "shardboard.demo"
-    assert [plan.environment.get("SHARDBOARD_DEMO") for plan in with_demo] == ["1", None, None, None, None, None]
+    assert [plan.environment.get("SHARDBOARD_DEMO") for plan in with_demo] == ["1", *[None] * 6]
     assert "SHARDBOARD_DEMO" not in service_plans(WANTED, environment(), ports=PORTS)[0].environment
 
 
