@@ -36,7 +36,7 @@ start.
 | the development secret | anybody can read it and make tokens | `SHARDBOARD_JWT_SECRET`, 32 random bytes or more |
 | `SHARDBOARD_DEMO=1` | anybody may act as a demo user | leave it out |
 | `shardboard demo` | it would write made-up actions among real ones | another deployment |
-| a topic with replication < 3 | a lost broker stops writes, or loses some | `shardboard topics create --replication 3` |
+| a topic with replication < 3 | a lost broker stops or loses writes | `shardboard topics create --replication 3` |
 | a topic with `min.insync.replicas` < 2 | an acknowledgement would mean one copy | set it to 2 |
 
 A topic without `LogAppendTime`, or with another number of partitions than the deployment's, is refused everywhere:
