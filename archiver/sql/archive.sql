@@ -25,9 +25,10 @@ FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
 WHERE a.partition = q.partition AND a.raw_next = q.expected
 
 -- name: seen
+-- The partition is compared as an expression: the primary key, which begins with it, must not look good.
 SELECT q.partition, q.id16, a.log_ms
 FROM unnest($1::integer[], $2::bytea[]) AS q (partition, id16)
-JOIN actions AS a ON a.partition = q.partition AND a.id16 = q.id16
+JOIN actions AS a ON a.id16 = q.id16 AND a.partition + 0 = q.partition
 WHERE a.log_ms >= $3 AND a.outcome = 'counted'
 UNION ALL
 SELECT q.partition, q.id16, t.log_ms

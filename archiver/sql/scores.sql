@@ -93,10 +93,10 @@ ON CONFLICT (partition, user16) DO UPDATE SET log_offset = excluded.log_offset
 -- Ids whose repeats a later record can still be.
 INSERT INTO tombstones (partition, id16, log_offset, log_ms)
 SELECT partition, id16, log_offset, log_ms FROM actions
-WHERE partition = $1 AND user_id = $2 AND log_offset <= $3 AND log_ms >= $4 AND outcome = 'counted'
+WHERE user_id = $2 AND partition + 0 = $1 AND log_offset <= $3 AND log_ms >= $4 AND outcome = 'counted'
 
 -- name: erase_actions
-DELETE FROM actions WHERE partition = $1 AND user_id = $2 AND log_offset <= $3
+DELETE FROM actions WHERE user_id = $2 AND partition + 0 = $1 AND log_offset <= $3
 
 -- name: erase_leaderboards
 DELETE FROM leaderboards WHERE user_id = $1

@@ -64,3 +64,15 @@ def test_one_stale_partition_holds_back_all_of_a_transaction(archives: Archive) 
     archives.partition = first.partition
     assert archives.fetch("SELECT raw_next FROM archive_progress WHERE partition = $1") == [(0,)]
     assert archives.fetch("SELECT * FROM actions WHERE partition = $1") == []
+
+
+def test_repeat_is_recognised_in_its_window_and_the_next_one_only(archives: Archive) -> None:
+    first = act(0)
+    begin = first.timestamp // RULES.window_ms * RULES.window_ms
+    place = archives.begin()
+    for offset, window in enumerate((0, 1, 2)):
+        at_ms = max(first.timestamp, begin + window * RULES.window_ms)
+        archives.archive(place, [LogRecord(offset, at_ms, None, first.value)])
+        place = archives.restart()
+    outcomes = archives.fetch("SELECT outcome FROM actions WHERE partition = $1 ORDER BY log_offset")
+    assert outcomes == [("counted",), ("repeat",), ("counted",)]

@@ -1,5 +1,8 @@
 """What a flush writes beside the scores: names, the moderation log, and what remains of an erased user."""
 
+import pytest
+
+from archiver.postgres_places import PositionMoved
 from contracts.ids import ActionId
 from contracts.record import EraseRecord, HideRecord, ProfileRecord, Record, VoidRecord, encode
 from tests.support.apply_model import LogRecord
@@ -34,6 +37,17 @@ def test_repeat_of_an_erased_users_action_is_still_a_repeat(archives: Archive) -
     again = LogRecord(2, START_MS + 1, None, act(0).value)
     archives.archive(archives.restart(), [again])
     assert archives.fetch("SELECT log_offset, outcome FROM actions WHERE partition = $1") == [(2, "repeat")]
+
+
+def test_zombie_does_not_bring_erased_rows_back(archives: Archive) -> None:
+    """The rows are gone, so that no key stops it: its position alone does."""
+    zombie, other = archives.begin(), archives.restart()
+    archives.archive(other, [act(0), _control(EraseRecord, 1)])
+    archives.flush(other)
+    with pytest.raises(PositionMoved):
+        archives.archive(zombie, [act(0)])
+    assert archives.fetch("SELECT * FROM actions WHERE partition = $1") == []
+    assert archives.fetch("SELECT raw_next FROM archive_progress WHERE partition = $1") == [(2,)]
 
 
 def test_moderation_is_logged_with_its_effect(archives: Archive) -> None:

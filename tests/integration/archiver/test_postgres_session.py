@@ -1,6 +1,7 @@
 """Sessions of an archiver whose Postgres goes away, freezes, or is moved on by somebody else; a stalled consumer."""
 
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,8 @@ import pytest
 from archiver import postgres_session
 from archiver.kafka_reader import KafkaReader
 from foundation import health, postgres_connect
+from foundation.postgres_connect import Connection, connect
+from foundation.postgres_sql import statements
 from shardboard.embedded.postgres import PostgresServer
 from tests.integration.archiver.conftest import PARTITIONS, Ground, Running, StartArchiver, action, make_ground
 from tests.support.services import StartPostgres
@@ -97,3 +100,42 @@ async def test_consumer_that_stops_progressing_is_replaced(
     await ground.send([action("ann", 1)])
     await until_counted(ground, 1)
     assert running.archiver._session is not stuck
+
+
+KEYS = {
+    "move_raw": "archive_progress_pkey (partition)",
+    "pending": "actions_pkey (partition)",
+    "seen": "actions_by_id (id16), tombstones_pkey (partition, id16)",
+    "kept": "kept_pkey (partition, id16)",
+    "caps": "caps_pkey (partition, used_by)",
+    "move_scores": "archive_progress_pkey (partition)",
+    "hidden_of": "hidden_pkey (partition, user_id)",
+    "scores_of": "scores_pkey (partition, user_id)",
+    "erased_of": "erased_pkey (partition, user16)",
+    "voided_of": "voided_pkey (partition, id16)",
+    "drop_scores": "scores_pkey (partition, user_id)",
+    "drop_hidden": "hidden_pkey (partition, user_id)",
+    "bury": "actions_by_user (user_id)",
+    "erase_actions": "actions_by_user (user_id)",
+    "erase_leaderboards": "leaderboards_by_user (user_id)",
+    "erase_snapshots": "board_snapshots_by_user (user_id)",
+    "erase_user": "users_pkey (user_id)",
+    "erase_moderation": "moderation_log_by_user (partition, user16)",
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+async def test_every_statement_finds_its_rows_by_key(postgres_database: str, postgres: Connection, name: str) -> None:
+    """Planned while the tables are empty, as in a new deployment, where every plan looks equally good."""
+    sql = {**statements("archiver", "archive.sql"), **statements("archiver", "scores.sql")}[name]
+    connection = await connect(postgres_database, name="test", settings=postgres_session.PLANNER)
+    try:
+        await connection.execute(f"PREPARE planned AS {sql}")
+        nulls = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", sql))))
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE planned ({nulls})"))
+    finally:
+        await connection.close()
+    scans = re.findall(r"Scan (?:using|on) (\w+) .*\n\s+Index Cond: (.*)", plan)
+    found = [(index, ", ".join(re.findall(r"(\w+) = ", condition))) for index, condition in scans]
+    assert ", ".join(f"{index} ({columns})" for index, columns in found) == KEYS[name], plan
+    assert "Seq Scan" not in plan

@@ -2,7 +2,16 @@
 
 import pytest
 
-from archiver.archive_fold import COLUMNS, decode_log, ids_of, judge_log, limits_of, points_bound, record_of_row
+from archiver.archive_fold import (
+    COLUMNS,
+    decode_log,
+    ids_of,
+    judge_log,
+    limits_of,
+    points_bound,
+    record_of_row,
+    seen_since_ms,
+)
 from archiver.counted_memory import CountedMemory
 from contracts.counting import CountingRules
 from contracts.ids import ActionId, LogMs, UserId
@@ -72,3 +81,9 @@ def test_asks_for_each_id_and_limit_once() -> None:
     assert len(ids_of(entries)) == 1
     assert limits_of(entries) == {(ANN, "commit")}
     assert points_bound(entries) == 4
+
+
+def test_ids_are_looked_up_from_the_window_before_the_first_record_on() -> None:
+    first_ms = 5 * RULES.window_ms + 7
+    entries = decode_log([LogRecord(n, first_ms + n * RULES.window_ms, None, b"{") for n in range(2)], LogMs(0))
+    assert seen_since_ms(entries, RULES) == 4 * RULES.window_ms

@@ -14,9 +14,10 @@ from archiver.place import Place, RawMark
 from archiver.score_fold import BoardClock, Counted, ScoreFold, is_moderation
 from archiver.score_state import UserState
 from contracts.counting import window_of
-from contracts.ids import SCORE_LIMIT, Id16, LogMs, Offset, Partition, UserId, Window
+from contracts.ids import SCORE_LIMIT, ActionId, Id16, LogMs, Offset, Partition, PeriodId, UserId, Window
+from contracts.record import ActionRecord, EraseRecord
 from tests.support.apply_model import ApplyModel, LogRecord
-from tests.support.histories import CALENDAR, RULES, histories
+from tests.support.histories import CALENDAR, RULES, START_MS, histories
 
 P = Partition(3)
 
@@ -116,6 +117,32 @@ def test_archive_counts_what_the_model_of_redis_counts(data: st.DataObject, log:
     hidden = {user: state.parked for user, state in tables.users.items() if state.parked is not None}
     assert hidden == model.hidden
     assert (tables.counted, tables.points) == (model.counted, model.points)
+
+
+def test_erase_takes_what_came_before_it_and_leaves_what_comes_after() -> None:
+    user = UserId("ann")
+    base: dict[str, Any] = {"v": 1, "user_id": user, "received_at": 0}
+    actions = [ActionRecord(id=ActionId(i), action="commit", points=p, at=START_MS, **base) for i, p in
+               (("1", 5), ("2", 7))]  # fmt: skip
+    erase = EraseRecord(id=ActionId("e"), by="m", reason="r", **base)
+    records = [actions[0], erase, actions[1]]
+    counted = [Counted(n, LogMs(START_MS + n), Id16(b"%16d" % n), record) for n, record in enumerate(records)]
+    fold = ScoreFold(BoardClock(RULES, CALENDAR), {user: UserState({PeriodId("all_time"): (100, 1)})})
+    changes = fold.add(counted)
+    assert changes.increments == {}
+    assert changes.states[user].boards[PeriodId("all_time")] == (7, START_MS + 2)
+    assert (changes.erased, changes.counted) == ({user: 1}, 2)
+
+
+def test_scored_at_is_log_time_whatever_the_client_says() -> None:
+    """A client that sets its clock back must not win ties."""
+    user = UserId("ann")
+    action = ActionRecord(
+        v=1, id=ActionId("1"), user_id=user, received_at=0, action="commit", points=5, at=START_MS - 60_000
+    )
+    fold = ScoreFold(BoardClock(RULES, CALENDAR), {})
+    changes = fold.add([Counted(0, LogMs(START_MS), Id16(b"x" * 16), action)])
+    assert changes.increments[user, PeriodId("all_time")] == [5, START_MS]
 
 
 def _place(next_offset: int, log_ms: LogMs, *, scores_next: int) -> Place:
