@@ -1,0 +1,91 @@
+"""Two ways of doing the same work, measured in turn within one run: A–B–A–B. Machines differ and drift; the ratio of
+two neighbouring measurements hardly does."""
+
+import gc
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+Work = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What was compared, and each round's measurements in records per second."""
+
+    case: str
+    bar: float | None
+    """Least ratio that is asked for; None: reported only."""
+    ways: tuple[str, str]
+    per_s: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+
+    @property
+    def ratios(self) -> list[float]:
+        """First way over second way, round by round."""
+        return [a / b for a, b in zip(*self.per_s, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        """The median over the rounds."""
+        return statistics.median(self.ratios)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the bar is reached; one that is not asked for always is."""
+        return self.bar is None or self.ratio >= self.bar
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, the single rounds too."""
+        rates = {
+            way: {"median_per_s": round(statistics.median(rounds)), "rounds_per_s": [round(r) for r in rounds]}
+            for way, rounds in zip(self.ways, self.per_s, strict=True)
+        }
+        return {
+            "case": self.case,
+            "ways": rates,
+            "ratio": round(self.ratio, 3),
+            "ratios": [round(ratio, 3) for ratio in self.ratios],
+            "bar": self.bar,
+            "met": self.is_met,
+        }
+
+    def as_line(self) -> str:
+        """For a person."""
+        rates = " · ".join(
+            f"{way} {statistics.median(rounds) / 1000:.1f} k/s ({min(rounds) / 1000:.1f}–{max(rounds) / 1000:.1f})"
+            for way, rounds in zip(self.ways, self.per_s, strict=True)
+        )
+        bar = "no bar" if self.bar is None else f"bar {self.bar:.2f}: {'met' if self.is_met else 'MISSED'}"
+        spread = f"{min(self.ratios):.2f}–{max(self.ratios):.2f}"
+        return f"{self.case}\n    {rates}\n    ratio {self.ratio:.2f} ({spread}), {bar}"
+
+
+async def measure(work: Work, records: int) -> float:
+    """Records per second. What earlier work left to collect is collected before."""
+    gc.collect()
+    began_s = perf_counter()
+    await work()
+    return records / (perf_counter() - began_s)
+
+
+def machine(commit_of: str) -> Mapping[str, object]:
+    """Where and on what this was measured; the load tells whether anything else ran. `commit_of` is a folder."""
+    found = subprocess.run(
+        ["git", "-C", commit_of, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return {
+        "commit": found.stdout.strip() or "unknown",
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load_1min": round(os.getloadavg()[0], 2),
+    }
+
+
+def all_met(comparisons: Sequence[Comparison]) -> bool:
+    """Whether every bar is reached."""
+    return all(comparison.is_met for comparison in comparisons)
