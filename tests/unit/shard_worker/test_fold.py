@@ -74,6 +74,21 @@ def test_late_action_counts_where_it_happened_and_each_board_is_written_once() -
     }
 
 
+def test_scored_at_is_that_of_the_newest_action_whatever_boards_it_was_for() -> None:
+    """Of three actions the second is late: on the boards of both days the third one's time counts."""
+    before_midnight = 1_769_903_999_000
+    after = before_midnight + 5_000
+    happened = [(after, after), (before_midnight, after + 1), (after, after + 2)]
+    batch = fold(log(*((act("a", str(n), at=at), append_ms) for n, (at, append_ms) in enumerate(happened))))
+    ((_, groups),) = body(batch)["segments"]
+    assert {boards[0]: flat for boards, flat, _ in groups} == {
+        "all_time": ["a", after + 2],
+        "daily:2026-01-31": ["a", after + 1],
+        "daily:2026-02-01": ["a", after + 2],
+        "weekly:2026-W05": ["a", after + 2],
+    }
+
+
 def test_closed_board_takes_nothing_and_all_time_always_does() -> None:
     batch = fold(log((act("a", "1", at=NOON - 9 * DAY_MS), NOON)))
     ((_, groups),) = body(batch)["segments"]
