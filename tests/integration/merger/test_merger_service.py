@@ -246,6 +246,19 @@ async def test_emptied_cache_is_filled_again_and_versions_go_on(
     assert running.value(metric_names.CACHE_LOSSES) == 1
 
 
+async def test_versions_go_on_from_the_newest_known_though_the_clock_is_behind(
+    valkey: Redis, valkey_url: str, start_merger: StartMerger
+) -> None:
+    ahead, shard, boards = now_ms() + 10**9, FakeShard(valkey, "s1", partition=0), Boards(valkey)
+    await valkey.set(TOP_VERSION, ahead)
+    await start_merger(valkey_url, shards="s1")
+    await shard.publish(ada=5)
+    assert (await boards.until("ada")).version > ahead
+    await valkey.flushall()
+    await shard.publish(bob=6)
+    assert (await boards.until("bob", "ada")).version > ahead
+
+
 async def test_emptied_cache_without_our_function_is_filled_again(
     valkey: Redis, valkey_url: str, start_merger: StartMerger
 ) -> None:

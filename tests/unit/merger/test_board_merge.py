@@ -52,6 +52,18 @@ def test_rows_below_a_floor_of_another_source_are_not_shown() -> None:
     assert not board.top().complete
 
 
+def test_highest_floor_binds_and_the_next_one_when_it_is_gone() -> None:
+    board = BoardMerge(COUNT)
+    board.put(ShardId("s1"), [row("a", 9), row("b", 4)], floor=None)
+    for partition, score in ((1, 8), (2, 5), (3, 2)):
+        board.put(Partition(partition), (), floor=Floor(score, LogMs(9), ""))
+    assert [r.user_id for r in board.top().rows] == ["a"]
+    board.drop(Partition(1))
+    assert [r.user_id for r in board.top().rows] == ["a"]
+    board.drop(Partition(2))
+    assert [r.user_id for r in board.top().rows] == ["a", "b"]
+
+
 def test_row_at_the_floor_is_shown() -> None:
     board = BoardMerge(COUNT)
     board.put(ShardId("s1"), [row("a", 9), row("b", 7)], floor=Floor(7, LogMs(1), "b"))

@@ -67,6 +67,16 @@ def test_rows_count_from_the_newest_epoch_only(state: MergeState) -> None:
     assert not state.held
 
 
+def test_rows_of_a_partition_that_moved_away_are_left_out_and_those_of_others_stay(state: MergeState) -> None:
+    """The former owner does not know yet: it goes on publishing both of its partitions."""
+    for sequence in (1, 2):
+        both = shard_top("s1", {1: (1, 5), 0: (1, 5)}, boards={ALL_TIME: {"ada": 5 * sequence}}, sequence=sequence)
+        state.on_shard_top(both, 0)
+        state.on_shard_top(shard_top("s2", {1: (2, 5)}, boards={ALL_TIME: {"ada": 5}}, sequence=sequence), 0)
+        assert [(row.user_id, row.score) for row in state.merged(ALL_TIME).rows] == [("ada", 5)]
+    assert place(state) == [(1, 5), (2, 5)]
+
+
 def test_floor_of_a_shard_whose_partitions_all_moved_hides_nothing(state: MergeState) -> None:
     state.on_shard_top(shard_top("s1", {0: (1, 5)}, boards={ALL_TIME: {"ada": 9}}, sequence=1, floor=9), 0)
     publish(state, "s2", at=(2, 5), sequence=1, ada=9, bob=1)
