@@ -133,7 +133,7 @@ def replay(
     from shardboard.dead.replay import replay as run
 
     async def send(common: "CommonSettings", box: "DeadBox") -> Any:
-        return await run(common, box, await _chosen(box, numbers, every=every))
+        return await run(common, box, letters=await _chosen(box, numbers, every=every))
 
     report = _run(data_dir, send)
     if output is Output.JSON:

@@ -58,7 +58,7 @@ class _Candidate:
     id16: Id16
 
 
-async def replay(common: CommonSettings, box: DeadBox, letters: Sequence[Letter]) -> ReplayReport:
+async def replay(common: CommonSettings, box: DeadBox, *, letters: Sequence[Letter]) -> ReplayReport:
     """Send all that may be sent. Raises KafkaError, RedisError, ShardUnreachable, Refused."""
     partitions = (await check_topic(common, common.actions_topic)).partitions
     sent: list[Sent] = []
@@ -82,7 +82,7 @@ async def replay(common: CommonSettings, box: DeadBox, letters: Sequence[Letter]
         )
         for candidate in candidates:
             letter = candidate.letter
-            earlier = await _find_sent(common, letter, partition) if letter.state == "sending" else None
+            earlier = await _find_sent(common, letter, partition=partition) if letter.state == "sending" else None
             if earlier is not None:
                 await box.mark(letter, Mark(state="replayed", at_ms=now_ms(), partition=partition, offset=earlier))
                 refused.append(RefusedLetter(letter.number, f"it was sent before, to {partition}/{earlier}"))
@@ -120,7 +120,7 @@ def _judge(common: CommonSettings, letter: Letter) -> _Candidate | str:
     return _Candidate(letter, record.user_id, id16_of(record.user_id, record.id))
 
 
-async def _find_sent(common: CommonSettings, letter: Letter, partition: Partition) -> Offset | None:
+async def _find_sent(common: CommonSettings, letter: Letter, *, partition: Partition) -> Offset | None:
     """Where the letter's bytes were appended since it was marked `sending`; None when they were not."""
     assert letter.mark is not None
     log = LogReplay(common.kafka, topic=common.actions_topic)

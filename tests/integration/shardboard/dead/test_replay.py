@@ -1,14 +1,13 @@
-"""`shardboard dead` on real Kafka, Valkey and workers: letters are seen whole, and count once when replayed."""
+"""Dead letters sent again on real Kafka, Valkey and workers: each counts once, whatever happened before."""
 
 from typing import Any
 
 from contracts import dead_letter
 from contracts.clock import now_ms
 from contracts.exit_codes import ExitCode
-from contracts.ids import SCORE_LIMIT, Offset, UserId
+from contracts.ids import SCORE_LIMIT, UserId
 from contracts.partition_key import partition_of
 from contracts.record import AdjustRecord, encode
-from foundation.kafka_topics import create_marks_topic
 from shardboard.dead.box import DeadBox
 from shardboard.dead.letters import Mark
 from tests.support.command import valid
@@ -50,7 +49,7 @@ async def score(deployment: Deployment, user: str) -> float | None:
     return await redis.zscore(scores_key(user), user)
 
 
-async def until_score(deployment: Deployment, user: str, wanted: int) -> None:
+async def until_score(deployment: Deployment, user: str, *, wanted: int) -> None:
     async def is_there() -> bool:
         return await score(deployment, user) == wanted
 
@@ -90,53 +89,18 @@ async def test_a_workers_letter_is_listed_shown_and_replayed_once_it_has_room(de
     assert "decodes no: " in text
     await deployment.send(adjust(-100))
     await deployment.producer.flush()
-    await until_score(deployment, "ada", SCORE_LIMIT - 101)
+    await until_score(deployment, "ada", wanted=SCORE_LIMIT - 101)
     code, report = await replay(deployment, "--all")
     assert code == ExitCode.DIFFERENT
     assert [sent["number"] for sent in report["sent"]] == [row["number"]]
     assert [refused["number"] for refused in report["refused"]] == [bad["number"]]
     assert "still does not decode" in report["refused"][0]["reason"]
-    await until_score(deployment, "ada", SCORE_LIMIT - 96)
+    await until_score(deployment, "ada", wanted=SCORE_LIMIT - 96)
     (again,) = await letters(deployment, "--state", "replayed")
     assert again["sent_to"] == [report["sent"][0]["partition"], report["sent"][0]["offset"]]
     code, report = await replay(deployment, row["number"])
     assert (code, report["sent"]) == (ExitCode.DIFFERENT, [])
     assert "it was replayed before" in report["refused"][0]["reason"]
-
-
-async def test_what_counted_is_never_sent_again(deployment: Deployment) -> None:
-    """The id counted; two letters of one id; a foreign key; a foreign topic."""
-    counted, twice, foreign = action("ben", 3), action("cleo", 4), action("dora", 5)
-    await deployment.send(counted)
-    await deployment.producer.flush()
-    await until_score(deployment, "ben", 3)
-    numbers = [await letter(deployment, encode(one), key=one.user_id.encode()) for one in (counted, twice, twice)]
-    numbers.append(await letter(deployment, encode(foreign), key=b"somebody"))
-    code, report = await replay(deployment, *numbers)
-    assert code == ExitCode.DIFFERENT
-    assert [sent["number"] for sent in report["sent"]] == [numbers[1]]
-    reasons = {refused["number"]: refused["reason"] for refused in report["refused"]}
-    assert "its id counted already: shard s" in reasons[numbers[0]]
-    assert "same id" in reasons[numbers[2]]
-    assert "its key" in reasons[numbers[3]]
-    await until_score(deployment, "cleo", 4)
-    assert await score(deployment, "ben") == 3
-    assert await score(deployment, "dora") is None
-
-
-async def test_a_shard_that_forgot_does_not_make_it_count_twice(deployment: Deployment) -> None:
-    """Windows pass and ids are dropped from Redis: then the log itself is asked."""
-    counted = action("ben", 3)
-    await deployment.send(counted)
-    await deployment.producer.flush()
-    await until_score(deployment, "ben", 3)
-    partition = partition_of(UserId("ben"), PARTITIONS)
-    redis = await deployment.owner(partition)
-    async for key in redis.scan_iter(match=f"lb:{{{partition}}}:seen:*"):
-        await redis.delete(key)
-    code, report = await replay(deployment, await letter(deployment, encode(counted), key=b"ben"))
-    assert code == ExitCode.DIFFERENT
-    assert f"the log has it at {partition}/0" in report["refused"][0]["reason"]
 
 
 async def test_a_replay_that_was_killed_is_found_out(deployment: Deployment) -> None:
@@ -153,45 +117,7 @@ async def test_a_replay_that_was_killed_is_found_out(deployment: Deployment) -> 
     assert code == ExitCode.DIFFERENT
     assert [sent["number"] for sent in report["sent"]] == [first]
     assert "it was sent before" in report["refused"][0]["reason"]
-    await until_score(deployment, "eve", 1)
-    await until_score(deployment, "fay", 2)
+    await until_score(deployment, "eve", wanted=1)
+    await until_score(deployment, "fay", wanted=2)
     assert await letters(deployment, "--state", "sending") == []
     assert (await replay(deployment, "--all"))[0] == ExitCode.NOTHING_TO_DO
-
-
-async def test_drop_marks_and_deletes(deployment: Deployment) -> None:
-    numbers = [await letter(deployment, b"bad %d" % n, key=None) for n in range(4)]
-    ended = await deployment.run("dead", "drop", str(numbers[0]), "-o", "json")
-    assert (ended.code, valid(ended.out, "dead-drop")["dropped"]) == (ExitCode.OK, [numbers[0]])
-    again = await deployment.run("dead", "drop", str(numbers[0]), str(numbers[1]))
-    assert again.code == ExitCode.DIFFERENT
-    assert f"letter {numbers[0]} was handled before" in again.out
-    code, report = await replay(deployment, numbers[0])
-    assert (code, report["sent"]) == (ExitCode.DIFFERENT, [])
-    assert (await deployment.run("dead", "drop", "--before", str(numbers[2]))).code == ExitCode.OK
-    assert [row["number"] for row in await letters(deployment, "--state", "all")] == numbers[2:]
-    refused = await deployment.run("dead", "drop", "--before", str(numbers[3]))
-    assert refused.code == ExitCode.REFUSED
-    assert f"the first is {numbers[2]}" in refused.err
-    assert (await deployment.run("dead", "drop", "--before", str(numbers[3]), "--yes")).code == ExitCode.OK
-    assert [row["number"] for row in await letters(deployment)] == numbers[3:]
-    assert (await deployment.run("dead", "drop", "--all")).code == ExitCode.OK
-    assert (await deployment.run("dead", "drop", "--all")).code == ExitCode.NOTHING_TO_DO
-
-
-async def test_wrong_use_is_told(deployment: Deployment) -> None:
-    assert (await deployment.run("dead", "replay")).code == ExitCode.USAGE
-    assert (await deployment.run("dead", "replay", "1", "--all")).code == ExitCode.USAGE
-    assert (await deployment.run("dead", "drop", "--before", "1", "--all")).code == ExitCode.USAGE
-    missing = await deployment.run("dead", "show", "12345")
-    assert missing.code == ExitCode.REFUSED
-    assert "there is no dead letter 12345" in missing.err
-
-
-async def test_the_topic_of_marks_may_be_made_twice_and_keeps_its_marks(deployment: Deployment) -> None:
-    number = await letter(deployment, b"bad", key=None)
-    async with DeadBox(deployment.common) as box:
-        await box.mark(await box.letter(number), Mark(state="dropped", at_ms=1))
-    await create_marks_topic(deployment.common, deployment.settings["DEAD_TOPIC"] + ".handled")
-    async with DeadBox(deployment.common) as box:
-        assert box.marks == {Offset(number): Mark(state="dropped", at_ms=1)}
