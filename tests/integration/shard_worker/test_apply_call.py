@@ -8,13 +8,14 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 from redis.asyncio import Redis
 
+from contracts import redis_keys
 from contracts.ids import ActionId, Epoch, LogMs, Offset, Partition, UserId
-from contracts.record import EraseRecord, HideRecord, Limits, Record, encode
+from contracts.record import AdjustRecord, EraseRecord, HideRecord, Limits, Record, encode
 from shard_worker.dead_breaker import DeadBreaker
 from shard_worker.fold import DeadRecord, Position
 from shard_worker.redis_applier import Applier
 from shard_worker.replies import Claimed
-from tests.integration.shard_worker.test_redis_applier import BY, T0, P, Rig, W
+from tests.integration.shard_worker.test_redis_applier import ALL, BY, T0, P, Rig, W
 from tests.support.apply_model import LogRecord
 
 Q = Partition(P + 1)
@@ -67,6 +68,13 @@ async def test_nothing_of_a_partition_ends_by_a_clock(rig: Rig) -> None:
     keys = [key async for key in rig.redis.scan_iter(match=f"lb:{{{P}}}:*")]
     assert len(keys) >= 12
     assert {key: await rig.redis.pttl(key) for key in keys} == dict.fromkeys(keys, -1)
+
+
+async def test_only_actions_move_scored_at(rig: Rig) -> None:
+    adjust = AdjustRecord(id=ActionId("j"), user_id=UserId("a"), points=3, at=T0, **BY)
+    await rig.send(rig.act(5))
+    await rig.send(adjust, at=T0 + 9)
+    assert (await rig.score(), await rig.redis.hget(redis_keys.scored_at(P, ALL), "a")) == (8, b"%d" % T0)
 
 
 async def test_offset_stays_before_a_bad_record_until_its_dead_letter_is_acknowledged(rig: Rig) -> None:

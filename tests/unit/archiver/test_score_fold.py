@@ -15,7 +15,7 @@ from archiver.score_fold import BoardClock, Counted, ScoreFold, is_moderation
 from archiver.score_state import UserState
 from contracts.counting import window_of
 from contracts.ids import SCORE_LIMIT, ActionId, Id16, LogMs, Offset, Partition, PeriodId, UserId, Window
-from contracts.record import ActionRecord, EraseRecord
+from contracts.record import ActionRecord, AdjustRecord, EraseRecord
 from tests.support.apply_model import ApplyModel, LogRecord
 from tests.support.histories import CALENDAR, RULES, START_MS, histories
 
@@ -132,6 +132,16 @@ def test_erase_takes_what_came_before_it_and_leaves_what_comes_after() -> None:
     assert changes.increments == {}
     assert changes.states[user].boards[PeriodId("all_time")] == (7, START_MS + 2)
     assert (changes.erased, changes.counted) == ({user: 1}, 2)
+
+
+def test_only_actions_move_scored_at() -> None:
+    user, board = UserId("ann"), PeriodId("all_time")
+    adjust = AdjustRecord(
+        v=1, id=ActionId("j"), user_id=user, received_at=0, points=3, at=START_MS, by="m", reason="r"
+    )  # fmt: skip
+    fold = ScoreFold(BoardClock(RULES, CALENDAR), {user: UserState({board: (5, 1)})})
+    changes = fold.add([Counted(0, LogMs(START_MS), Id16(b"x" * 16), adjust)])
+    assert changes.states[user].boards[board] == (8, 1)
 
 
 def test_scored_at_is_log_time_whatever_the_client_says() -> None:
