@@ -100,7 +100,7 @@ async def _judge(
         rules=rules,
     )
     caps = await caps_of(connection, {a.place.partition: limits_of(a.entries) for a in arrivals})
-    books = await _books(connection, [a for a in arrivals if a.is_near_bounds], clock)
+    books = await _books(connection, [a for a in arrivals if a.is_near_bounds], clock=clock)
     judged: list[tuple[Judged, CountedMemory]] = []
     for arrival in arrivals:
         partition = arrival.place.partition
@@ -111,7 +111,7 @@ async def _judge(
 
 
 async def _books(
-    connection: Connection, arrivals: Sequence[Arrival], clock: BoardClock
+    connection: Connection, arrivals: Sequence[Arrival], *, clock: BoardClock
 ) -> Mapping[Partition, ScoreFold]:
     """For partitions near the bounds, every user's state."""
     assert not any(arrival.place.is_behind for arrival in arrivals), "flush before judging near the bounds"
@@ -124,5 +124,5 @@ async def _books(
         for arrival in arrivals
     }
     users = {partition: {item.record.user_id for item in items} for partition, items in records.items()}
-    states = await states_of(connection, users, records)
+    states = await states_of(connection, users, records=records)
     return {partition: ScoreFold(clock, members) for partition, members in states.items()}

@@ -71,12 +71,13 @@ async def states_to_fold(
     users = {p: {item.record.user_id for item in items} for p, items in pending.items()}
     moderated = {p: {i.record.user_id for i in items if is_moderation(i.record)} for p, items in pending.items()}
     hidden = {user for user, _ in await connection.fetch(_scores("hidden_of"), *_flatten(users))}
-    return await states_of(connection, {p: moderated[p] | (users[p] & hidden) for p in pending}, pending)
+    return await states_of(connection, {p: moderated[p] | (users[p] & hidden) for p in pending}, records=pending)
 
 
 async def states_of(
     connection: Connection,
     users: Mapping[Partition, AbstractSet[UserId]],
+    *,
     records: Mapping[Partition, Sequence[Counted]],
 ) -> dict[Partition, dict[UserId, UserState]]:
     """The whole states of users, as far as `records` can ask for them."""
@@ -92,12 +93,12 @@ async def states_of(
     digests = [user16(user) for user in flat]
     for n, offset in await connection.fetch(_scores("erased_of"), partitions, digests):
         by_user[flat[n - 1]].erased_at = offset
-    await _mark_voided(connection, by_user, records)
+    await _mark_voided(connection, by_user, records=records)
     return states
 
 
 async def _mark_voided(
-    connection: Connection, by_user: Mapping[UserId, UserState], records: Mapping[Partition, Sequence[Counted]]
+    connection: Connection, by_user: Mapping[UserId, UserState], *, records: Mapping[Partition, Sequence[Counted]]
 ) -> None:
     voids = [
         (partition, item.record.user_id, id16_of(item.record.user_id, item.record.void_id))

@@ -24,7 +24,7 @@ class PositionMoved(Exception):
 
 
 async def read_places(
-    connection: Connection, begins: Mapping[Partition, Offset], rules: CountingRules
+    connection: Connection, begins: Mapping[Partition, Offset], *, rules: CountingRules
 ) -> dict[Partition, Place]:
     """The places of these partitions. Those never archived begin where the log begins, as `begins` says."""
     partitions = list(begins)
@@ -34,7 +34,7 @@ async def read_places(
         places = [_place(row) for row in rows]
         for place in places:
             if place.is_behind:
-                await _read_pending(connection, place, rules)
+                await _read_pending(connection, place, rules=rules)
     return {place.partition: place for place in places}
 
 
@@ -44,7 +44,7 @@ def _place(row: Any) -> Place:
     return Place(Partition(row["partition"]), raw, Offset(row["scores_next"]), row["points"])
 
 
-async def _read_pending(connection: Connection, place: Place, rules: CountingRules) -> None:
+async def _read_pending(connection: Connection, place: Place, *, rules: CountingRules) -> None:
     """What was archived and not flushed: an archiver ended in between. Its memory is made anew from the rows."""
     offset = place.scores_next
     while True:
@@ -52,7 +52,7 @@ async def _read_pending(connection: Connection, place: Place, rules: CountingRul
         counted = [
             Counted(row["log_offset"], LogMs(row["log_ms"]), Id16(row["id16"]), record_of_row(row)) for row in rows
         ]
-        memory = await _count_again(connection, place, counted, rules=rules)
+        memory = await _count_again(connection, place, counted=counted, rules=rules)
         place.pending += counted
         place.pending_points += sum(points_at_most(item.record) for item in counted)
         place.kept.update(memory.new_kept)
@@ -63,7 +63,7 @@ async def _read_pending(connection: Connection, place: Place, rules: CountingRul
 
 
 async def _count_again(
-    connection: Connection, place: Place, counted: Sequence[Counted], *, rules: CountingRules
+    connection: Connection, place: Place, *, counted: Sequence[Counted], rules: CountingRules
 ) -> CountedMemory:
     wanted = {
         (item.record.user_id, item.record.action)

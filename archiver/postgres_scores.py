@@ -40,7 +40,7 @@ async def flush(connection: Connection, places: Sequence[Place], *, rules: Count
         pending = {place.partition: place.pending for place in behind}
         states = await states_to_fold(connection, pending)
         changes = {p: ScoreFold(clock, states[p]).add(items) for p, items in pending.items()}
-        points = await _move(connection, behind, changes)
+        points = await _move(connection, behind, changes=changes)
         await _write_scores(connection, changes)
         await _write_memory(connection, behind)
         await _write_users(connection, changes)
@@ -52,7 +52,7 @@ async def flush(connection: Connection, places: Sequence[Place], *, rules: Count
         place.after_flushed(points[place.partition])
 
 
-async def _move(connection: Connection, behind: Sequence[Place], changes: Changes) -> dict[Partition, int]:
+async def _move(connection: Connection, behind: Sequence[Place], *, changes: Changes) -> dict[Partition, int]:
     moved = await connection.fetch(
         _sql("move_scores"),
         [place.partition for place in behind],
@@ -77,26 +77,26 @@ async def _write_scores(connection: Connection, changes: Changes) -> None:
         for p, change in changes.items()
         for (user, period), (points, at) in change.increments.items()
     )
-    await _write(connection, "add_scores", sums)
+    await _write(connection, "add_scores", rows=sums)
     users = [(p, user) for p, change in changes.items() for user in change.states]
     if not users:
         return
-    await _write(connection, "drop_scores", users)
-    await _write(connection, "drop_hidden", users)
+    await _write(connection, "drop_scores", rows=users)
+    await _write(connection, "drop_hidden", rows=users)
     states = [(p, user, state) for p, change in changes.items() for user, state in change.states.items()]
     cells = [(p, user, period, *cell) for p, user, state in states for period, cell in state.boards.items()]
-    await _write(connection, "put_scores", cells)
+    await _write(connection, "put_scores", rows=cells)
     hidden = [(p, user, _json(state.parked)) for p, user, state in states if state.parked is not None]
-    await _write(connection, "put_hidden", hidden)
+    await _write(connection, "put_hidden", rows=hidden)
     voided = [(p, id16, offset) for p, change in changes.items() for id16, offset in change.voided.items()]
-    await _write(connection, "put_voided", voided)
+    await _write(connection, "put_voided", rows=voided)
 
 
 async def _write_memory(connection: Connection, behind: Sequence[Place]) -> None:
     kept = [(place.partition, id16, until) for place in behind for id16, until in place.kept.items()]
-    await _write(connection, "put_kept", kept)
+    await _write(connection, "put_kept", rows=kept)
     caps = [(place.partition, limit_digest(key), *use) for place in behind for key, use in place.caps.items()]
-    await _write(connection, "put_caps", caps)
+    await _write(connection, "put_caps", rows=caps)
 
 
 async def _write_users(connection: Connection, changes: Changes) -> None:
@@ -108,14 +108,14 @@ async def _write_users(connection: Connection, changes: Changes) -> None:
         for p, change in sorted(changes.items())
         for user, profile in sorted(change.profiles.items())
     ]
-    await _write(connection, "put_users", profiles)
+    await _write(connection, "put_users", rows=profiles)
     moderation = [
         (p, row.offset, row.log_ms, row.kind, row.user_id, user16(row.user_id), storable(row.moderator),
          storable(row.reason), row.points, row.void_offset)
         for p, change in changes.items()
         for row in change.moderation
     ]  # fmt: skip
-    await _write(connection, "put_moderation", moderation)
+    await _write(connection, "put_moderation", rows=moderation)
 
 
 async def _erase(connection: Connection, place: Place, *, user: UserId, offset: int, least_ms: int) -> None:
@@ -129,7 +129,7 @@ async def _erase(connection: Connection, place: Place, *, user: UserId, offset: 
     await connection.execute(_sql("erase_moderation"), p, user16(user), offset)
 
 
-async def _write(connection: Connection, name: str, rows: Iterable[tuple[Any, ...]]) -> None:
+async def _write(connection: Connection, name: str, *, rows: Iterable[tuple[Any, ...]]) -> None:
     """One statement whose arguments are the rows' columns as arrays; none for no rows."""
     columns = list(zip(*rows, strict=True))
     if columns:

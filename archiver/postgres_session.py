@@ -110,7 +110,7 @@ class Session:
         if not partitions:
             return
         begins = await self.reader.begin_offsets(partitions)
-        places = await read_places(self._open_connection, begins, self._rules)
+        places = await read_places(self._open_connection, begins, rules=self._rules)
         # Asked for last: another archiver may still be moving them on.
         ends = await self.reader.end_offsets(partitions)
         self.ends |= ends

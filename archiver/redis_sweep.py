@@ -53,7 +53,7 @@ class Sweep:
             for first in range(0, len(periods), BOARDS_PER_CALL):
                 some = periods[first : first + BOARDS_PER_CALL]
                 arguments = [text for period in some for text in (period, str(closed[period][partition]))]
-                dropped += max(0, await _call(redis, redis_keys.partition_prefix(partition), arguments))
+                dropped += max(0, await _call(redis, redis_keys.partition_prefix(partition), arguments=arguments))
         return dropped
 
     async def _find(self, redis: Redis, closed: Mapping[PeriodId, Sequence[Offset]]) -> dict[Partition, list[PeriodId]]:
@@ -66,7 +66,7 @@ class Sweep:
         return found
 
 
-async def _call(redis: Redis, prefix: str, arguments: Sequence[str]) -> int:
+async def _call(redis: Redis, prefix: str, *, arguments: Sequence[str]) -> int:
     """A server that lost the library gets it, and the call, once more: nothing was carried out."""
     try:
         return int(await redis.fcall(DROP_BOARDS, 1, prefix, *arguments))

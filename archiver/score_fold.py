@@ -151,7 +151,7 @@ class ScoreFold:
         """Fold one record of a user whose state is known, or any profile. False: out of bounds, nothing changed."""
         record, changes = item.record, self.changes
         if isinstance(record, ProfileRecord):
-            self._tell(record.user_id, record.name, record.metadata)
+            self._tell(record.user_id, name=record.name, metadata=record.metadata)
             return True
         state = changes.states[record.user_id]
         if isinstance(record, ActionRecord):
@@ -160,7 +160,7 @@ class ScoreFold:
                 return False
             self._count_action(record, boards)
             return True
-        moved = self._moderate(record, state, item)
+        moved = self._moderate(record, state, item=item)
         if moved is None:
             return False
         changes.points += abs(moved)
@@ -173,7 +173,7 @@ class ScoreFold:
         )  # fmt: skip
         return True
 
-    def _moderate(self, record: Control, state: UserState, item: Counted) -> int | None:
+    def _moderate(self, record: Control, state: UserState, *, item: Counted) -> int | None:
         """By how much the score changed; None: it would leave its bounds."""
         log_ms = item.log_ms
         if isinstance(record, AdjustRecord):
@@ -181,7 +181,7 @@ class ScoreFold:
             self.changes.periods.update(boards)
             return record.points if state.add(record.points, boards, scored_at=None) else None
         if isinstance(record, VoidRecord):
-            return self._void(record, state, log_ms)
+            return self._void(record, state, log_ms=log_ms)
         if isinstance(record, HideRecord):
             state.hide(lambda period: self._clock.is_open(period, log_ms))
         elif isinstance(record, UnhideRecord):
@@ -192,7 +192,7 @@ class ScoreFold:
             self.changes.profiles.pop(record.user_id, None)
         return 0
 
-    def _void(self, record: VoidRecord, state: UserState, log_ms: LogMs) -> int | None:
+    def _void(self, record: VoidRecord, state: UserState, *, log_ms: LogMs) -> int | None:
         boards = self._clock.boards(record.void_at, log_ms)
         self.changes.periods.update(boards)
         void16 = id16_of(record.user_id, record.void_id)
@@ -207,9 +207,9 @@ class ScoreFold:
         self.changes.points += record.points
         self.changes.periods.update(boards)
         if record.name is not None:
-            self._tell(record.user_id, record.name, None)
+            self._tell(record.user_id, name=record.name, metadata=None)
 
-    def _tell(self, user: UserId, name: str | None, metadata: dict[str, str] | None) -> None:
+    def _tell(self, user: UserId, *, name: str | None, metadata: dict[str, str] | None) -> None:
         profile = self.changes.profiles.setdefault(user, Profile())
         profile.name = profile.name if name is None else name
         profile.metadata = profile.metadata if metadata is None else metadata

@@ -42,15 +42,17 @@ async def connect(
     url: str, *, name: str, settings: Mapping[str, str] | None = None, command_s: float | None = None
 ) -> Connection:
     """One connection; `name` shows in pg_stat_activity. Raises one of AWAY, or PostgresError when it is refused."""
-    return await asyncpg.connect(url, **_options(name, settings or {}, command_s or COMMAND_TIMEOUT_S))
+    return await asyncpg.connect(url, **_options(name, settings or {}, command_s=command_s or COMMAND_TIMEOUT_S))
 
 
 async def open_pool(url: str, *, name: str, connections_max: int = POOL_CONNECTIONS_MAX) -> asyncpg.Pool:
     """A pool for short statements. It connects at the first one, so that a server that is away can be lived with."""
-    return await asyncpg.create_pool(url, min_size=0, max_size=connections_max, **_options(name, {}, COMMAND_TIMEOUT_S))
+    return await asyncpg.create_pool(
+        url, min_size=0, max_size=connections_max, **_options(name, {}, command_s=COMMAND_TIMEOUT_S)
+    )
 
 
-def _options(name: str, settings: Mapping[str, str], command_s: float) -> dict[str, Any]:
+def _options(name: str, settings: Mapping[str, str], *, command_s: float) -> dict[str, Any]:
     return {
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": command_s,

@@ -51,7 +51,7 @@ class Archive:
         return self.restart()
 
     def restart(self) -> Place:
-        places = self.run(read_places(self.connection, {self.partition: Offset(0)}, RULES))
+        places = self.run(read_places(self.connection, {self.partition: Offset(0)}, rules=RULES))
         place: Place = places[self.partition]
         return place
 

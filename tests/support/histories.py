@@ -83,7 +83,8 @@ def histories(draw: Draw, *, records_max: int = 40) -> list[LogRecord]:
             value = encode(action)
             acted.append((action, LogRecord(len(log), now_ms, b"key", value)))
         elif kind == "void" and acted:
-            value = encode(_void(draw, *draw(st.sampled_from(acted))))
+            action, stored = draw(st.sampled_from(acted))
+            value = encode(_void(draw, action, stored=stored))
         elif kind in ("nonsense", "void"):
             value = draw(
                 st.sampled_from([None, b"", b"{", b"\xff\xfe", b'{"kind":"action","v":2}', b'{"kind":"\\u0000"}'])
@@ -110,7 +111,7 @@ def _action(draw: Draw, mood: Mood, *, now_ms: int) -> ActionRecord:
     )
 
 
-def _void(draw: Draw, action: ActionRecord, stored: LogRecord) -> VoidRecord:
+def _void(draw: Draw, action: ActionRecord, *, stored: LogRecord) -> VoidRecord:
     return VoidRecord(
         v=1,
         id=draw(fresh_ids),

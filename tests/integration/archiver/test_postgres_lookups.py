@@ -48,7 +48,7 @@ async def test_whole_states_are_found(postgres: Connection) -> None:
         postgres, "scores", (P, ann, "all_time", 5, 1), (P, ann, "daily:2026-01-01", 3, 2), (P, bob, "x", 1, 1)
     )
     await insert(postgres, "hidden", (Q, bob, '{"all_time": [9, 8]}'))
-    states = await states_of(postgres, {P: {ann}, Q: {bob}}, {P: [], Q: []})
+    states = await states_of(postgres, {P: {ann}, Q: {bob}}, records={P: [], Q: []})
     assert states[P][ann].boards == {"all_time": (5, 1), "daily:2026-01-01": (3, 2)}
     assert states[P][ann].parked is None
     assert (states[Q][bob].boards, states[Q][bob].parked) == ({}, {"all_time": (9, 8)})
