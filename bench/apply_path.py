@@ -86,7 +86,7 @@ class BareShard(ShardRedis):
 class Side:
     """One worker's hot loop on one server."""
 
-    def __init__(self, redis: Redis, shard: ShardRedis, calendar: PeriodCalendar) -> None:
+    def __init__(self, redis: Redis, shard: ShardRedis, *, calendar: PeriodCalendar) -> None:
         self.redis: Any = redis
         self.shard = shard
         self._folder = Folder(RULES, SpanCache(calendar))
@@ -106,7 +106,7 @@ class Side:
         for partition in self._epochs:
             users = acting.of_partition(partition)
             for first in range(0, len(users), CHUNK):
-                await self._fill_chunk(partition, users[first : first + CHUNK], periods, seed=seed + first)
+                await self._fill_chunk(partition, users[first : first + CHUNK], periods=periods, seed=seed + first)
         reader = TopReader(self.redis)
         for period in periods:
             rows, is_cut = await reader.top(period, list(self._epochs), count=self._top.tracked)
@@ -115,7 +115,7 @@ class Side:
         await self.redis.config_set("auto-aof-rewrite-percentage", 0)  # a fork would fall into one side's round
 
     async def _fill_chunk(
-        self, partition: Partition, users: Sequence[str], periods: Sequence[PeriodId], *, seed: int
+        self, partition: Partition, users: Sequence[str], *, periods: Sequence[PeriodId], seed: int
     ) -> None:
         scores = {user: 1 + (seed + 7 * n) % 1_000 for n, user in enumerate(users)}
         before = redis_keys.seen(partition, _window_before())
@@ -152,7 +152,7 @@ class Side:
         assert not result.repeats, "every id is new"
         self._top.settle()
 
-    async def scores(self, period: PeriodId, users: Sequence[str], partition: Partition) -> list[float]:
+    async def scores(self, period: PeriodId, partition: Partition, *, users: Sequence[str]) -> list[float]:
         """What users have on a board."""
         found: list[float] = await self.redis.zmscore(redis_keys.scores(partition, period), list(users))
         return found
@@ -170,8 +170,8 @@ async def compare_apply(
     compared = Comparison(case, BARS.get((kind, len(boards))), ("exactly once", "increments only"))
     log = LogWriter(acting, seed=seed)
     async with _server(folder / "exact") as exact_redis, _server(folder / "bare") as bare_redis:
-        exact = Side(exact_redis, ShardRedis(exact_redis, shard=ShardId("s1"), writer="bench"), calendar)
-        bare = Side(bare_redis, BareShard(bare_redis, shard=ShardId("s1"), writer="bench"), calendar)
+        exact = Side(exact_redis, ShardRedis(exact_redis, shard=ShardId("s1"), writer="bench"), calendar=calendar)
+        bare = Side(bare_redis, BareShard(bare_redis, shard=ShardId("s1"), writer="bench"), calendar=calendar)
         await exact.claim()
         for side in (exact, bare):
             await side.fill(acting, boards, seed=seed)
@@ -181,11 +181,11 @@ async def compare_apply(
             if n > 0:  # the first round warms up
                 for rounds_per_s, rate in zip(compared.per_s, rates, strict=True):
                     rounds_per_s.append(rate)
-        await _check(exact, bare, acting, boards, records=records * (rounds + 1))
+        await _check(exact, bare, acting=acting, boards=boards, records=records * (rounds + 1))
     return compared
 
 
-async def _check(exact: Side, bare: Side, acting: People, boards: Sequence[PeriodId], *, records: int) -> None:
+async def _check(exact: Side, bare: Side, *, acting: People, boards: Sequence[PeriodId], records: int) -> None:
     counted = 0
     for p in range(PARTITIONS):
         partition = Partition(p)
@@ -194,7 +194,7 @@ async def _check(exact: Side, bare: Side, acting: People, boards: Sequence[Perio
         counted += progress.counted
         some = acting.of_partition(partition)[:1_000]
         for period in boards:
-            assert await exact.scores(period, some, partition) == await bare.scores(period, some, partition)
+            assert await exact.scores(period, partition, users=some) == await bare.scores(period, partition, users=some)
     assert counted == records, (counted, records)
 
 

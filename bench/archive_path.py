@@ -51,7 +51,7 @@ class RawArchiver:
     async def begin(self) -> None:
         """Take the partitions."""
         begins = {Partition(self.first + p): Offset(0) for p in range(PARTITIONS)}
-        self.places = await read_places(self._connection, begins, RULES)
+        self.places = await read_places(self._connection, begins, rules=RULES)
 
     async def run(self, polls: Sequence[Poll]) -> None:
         """One transaction per poll."""

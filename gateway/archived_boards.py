@@ -31,7 +31,7 @@ class ArchivePlace:
         return self.partitions == self.partitions_expected and not self.is_cut
 
 
-def archived_board(period: PeriodId, rows: Iterable[TopRow], place: ArchivePlace) -> GlobalTop:
+def archived_board(period: PeriodId, rows: Iterable[TopRow], *, place: ArchivePlace) -> GlobalTop:
     """The board that these rows make; they are in board order.
 
     The version counts the records that went into it: it grows as the archive does, and is the same in every gateway.

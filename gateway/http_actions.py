@@ -57,7 +57,7 @@ class ActionDesk:
 class ActionsEndpoint:
     """POST /actions."""
 
-    def __init__(self, desk: ActionDesk, bodies: BodyReader, tokens: TokenChecker) -> None:
+    def __init__(self, desk: ActionDesk, bodies: BodyReader, *, tokens: TokenChecker) -> None:
         self._desk = desk
         self._bodies = bodies
         self._tokens = tokens

@@ -97,7 +97,9 @@ class ArchiveReader:
             place = await _read_place(connection)
             if place.partitions_expected is None:
                 return []
-            return [archived_board(period, await _read_top(connection, period), place) for period in self._periods()]
+            return [
+                archived_board(period, await _read_top(connection, period), place=place) for period in self._periods()
+            ]
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -61,7 +61,7 @@ class Gateway:
         tokens = TokenChecker(settings.tokens, metrics, cache_max=settings.token_cache_max)
         board = BoardEndpoint(reader, metrics)
         routes = [
-            Route("POST", "/actions", ActionsEndpoint(desk, bodies, tokens)),
+            Route("POST", "/actions", ActionsEndpoint(desk, bodies, tokens=tokens)),
             *(Route(method, "/leaderboard", board) for method in ("GET", "HEAD")),
             *(Route(method, "/leaderboard/stream", self._hub) for method in ("GET", "HEAD")),
         ]

@@ -100,7 +100,7 @@ async def _archiver(connection: Connection, mark: ClusterMark) -> Archiver:
     await upgrade(connection)
     await store_postgres_mark(connection, mark)
     begins = {Partition(p): Offset(0) for p in range(PARTITIONS)}
-    return Archiver(connection, await read_places(connection, begins, RULES))
+    return Archiver(connection, await read_places(connection, begins, rules=RULES))
 
 
 async def _mark(environ: dict[str, str], **other: Any) -> ClusterMark:

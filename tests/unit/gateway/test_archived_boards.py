@@ -22,7 +22,7 @@ def row(user: str, score: int) -> TopRow:
 
 
 def test_equal_scores_share_a_rank_and_the_order_stays() -> None:
-    board = archived_board(ALL, [row("z", 5), row("a", 3), row("b", 3), row("c", 1)], place())
+    board = archived_board(ALL, [row("z", 5), row("a", 3), row("b", 3), row("c", 1)], place=place())
     assert [(r.user_id, rank) for r, rank in zip(board.rows, board.ranks, strict=True)] == [
         ("z", 1), ("a", 2), ("b", 2), ("c", 4),
     ]  # fmt: skip
@@ -31,13 +31,13 @@ def test_equal_scores_share_a_rank_and_the_order_stays() -> None:
 
 @pytest.mark.parametrize("missing", [place(expected=None), place(partitions=3), place(is_cut=True)])
 def test_an_archive_that_lacks_a_part_of_the_log_is_not_complete(missing: ArchivePlace) -> None:
-    assert not archived_board(ALL, [], missing).complete
-    assert archived_board(ALL, [], place()).complete
+    assert not archived_board(ALL, [], place=missing).complete
+    assert archived_board(ALL, [], place=place()).complete
 
 
 def test_a_version_never_reaches_the_mergers() -> None:
-    assert archived_board(ALL, [], place(records=2**62)).version == VERSION_MAX < MERGERS_FIRST_VERSION
+    assert archived_board(ALL, [], place=place(records=2**62)).version == VERSION_MAX < MERGERS_FIRST_VERSION
 
 
 def test_an_archive_without_any_record_is_as_of_never() -> None:
-    assert archived_board(ALL, [], place(records=0, log_ms=0)).as_of_ms is None
+    assert archived_board(ALL, [], place=place(records=0, log_ms=0)).as_of_ms is None
