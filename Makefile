@@ -18,7 +18,7 @@ PROJECT_FILES := pyproject.toml requirements/build.txt
 COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help up test test-deps check mutants lock bench clean
+.PHONY: help up test test-deps check faults mutants lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -42,6 +42,9 @@ test-deps: ## install the programs that some tests drive: Chromium, HAProxy, Red
 
 bench: .venv/.installed-dev ## measure the hot functions (ARGS="bench/micro/test_merge.py" for some)
 	$(VENV) -m pytest --benchmark-enable --benchmark-only $(or $(ARGS),bench)
+
+faults: .venv/.installed-dev ## break everything under load, then count (ARGS="--faults 1000 --actions 1000000 --state DIR")
+	$(VENV) -m tests.faults $(ARGS)
 
 mutants: .venv/.installed-dev ## plant each known fault in a copy, print the test that kills it (ARGS="--jobs 2")
 	$(VENV) -m tests.mutants $(ARGS)
