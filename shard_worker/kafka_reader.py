@@ -112,6 +112,8 @@ class KafkaReader:
 
     async def commit(self, offsets: Mapping[Partition, Offset]) -> None:
         """Show Kafka's tools how far the partitions are applied. Raises KafkaError."""
+        if not offsets:  # every partition is lost or waits; the client refuses to commit nothing
+            return
         await self._consumer.commit({self._topics[partition]: offset for partition, offset in offsets.items()})
 
 

@@ -59,7 +59,9 @@ async def take(
                 taken.lost[partition] = Loss(cause)
             case _:
                 raise Refused(f"partition {partition} cannot be served: {reply}")
-    await _compare_with_log(reader, taken, bounds)
+    if taken.claims:
+        # Anew: until the claim, whoever served the partition applied what was appended since `bounds`.
+        await _compare_with_log(reader, taken, await reader.bounds())
     return taken
 
 

@@ -85,3 +85,8 @@ async def test_finds_the_record_at_an_offset_and_goes_on_from_anywhere(ground: G
     assert await reader.poll(wait_s=0.2, records_max=100) == {}, "what was looked at is not followed"
     reader.follow(P, Offset(3))
     assert await read(reader, 1) == [3]
+
+
+async def test_committing_nothing_is_nothing(ground: Ground) -> None:
+    reader = await ground.reader()
+    await reader.commit({})
