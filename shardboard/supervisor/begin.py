@@ -24,7 +24,7 @@ from shardboard.deployment import read_run
 from shardboard.embedded.ports import free_ports, is_port_free
 from shardboard.supervisor import checks, facts
 from shardboard.supervisor.plan import Wanted, internal_port_names, server_names
-from shardboard.supervisor.ready import ready_text
+from shardboard.supervisor.ready import ready_text, typed_command
 from shardboard.supervisor.run import Up
 from shardboard.supervisor.screen import make_screen
 
@@ -126,7 +126,7 @@ def _follow(process: "subprocess.Popen[bytes]", folder: DataDir, *, shown: IO[st
             _copy(shown)
             if is_up:
                 _copy(shown)
-                typer.echo(f"It runs in the background: `shardboard down --data-dir {folder.path}` ends it.")
+                typer.echo(f"It runs in the background: `{typed_command()} down --data-dir {folder.path}` ends it.")
                 return
             time.sleep(LOOK_AGAIN_S)
     except KeyboardInterrupt:

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -23,6 +25,7 @@ def ready_text(folder: DataDir, wanted: Wanted, *, environ: Mapping[str, str], t
     action = next(iter(parse_catalogue(wanted.actions_file.read_text(encoding="utf-8"))))
     body = json.dumps({"user_id": "ada", "action": action})
     option = "" if folder.path == DATA_DIR_DEFAULT.absolute() else f" --data-dir {shlex.quote(_short(folder.path))}"
+    command = typed_command()
     return f"""
 The board is live:  {wanted.url}/   (ready in {took_s:.1f} s; {wanted.shards} shards, {wanted.partitions} partitions)
 
@@ -33,9 +36,15 @@ Let Ada act:
 
   logs       {_short(folder.logs)}
   catalogue  {_short(wanted.actions_file)}
-  status     shardboard status{option}
-  end it     Ctrl-C, or shardboard down{option}
+  status     {command} status{option}
+  end it     Ctrl-C, or {command} down{option}
 """
+
+
+def typed_command() -> str:
+    """What to type for `shardboard` here: in a clone it lies in .venv, which most shells do not search."""
+    beside = Path(sys.executable).parent / "shardboard"
+    return "shardboard" if shutil.which("shardboard") or not beside.exists() else shlex.quote(_short(beside))
 
 
 def _ada_token(environ: Mapping[str, str]) -> str:
