@@ -11,8 +11,8 @@ from contracts.ids import Offset, Partition
 RECORDS_PER_POLL: Final = 5_000
 """Some 30 ms of counting between two looks at the clock; a few MB."""
 FETCH_WAIT_MS: Final = 20
-"""How long a broker holds an empty answer back. It answers a connection in order: whatever is asked after the last record
-of a partition waits for so long, and most partitions of a small log are read in less."""
+"""How long a broker holds an empty answer back. It answers a connection in order, so whatever is asked after the last
+record of a partition waits for so long."""
 REQUEST_TIMEOUT_MS: Final = 10_000
 
 
