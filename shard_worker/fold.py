@@ -219,7 +219,8 @@ class _Fold:
             id16 = id16_of(user, decoded.id)
             if id16 in ids:
                 if ids[id16]:
-                    self.log_ms = log_ms
+                    # This record's time is not of the batch that it begins the next one of.
+                    self.log_ms = max(self.log_ms, *(earlier.timestamp for earlier in records[:index]))
                     return self._end(index)
                 self.repeats += 1
                 continue
@@ -233,7 +234,7 @@ class _Fold:
             offsets.append(record.offset)
             if span is None or not span.start_ms <= decoded.at < span.end_ms:
                 span = self.spans.span_at(decoded.at)
-                boards = open_boards(span, LogMs(log_ms), self.rules)
+                boards = open_boards(span, LogMs(log_ms), rules=self.rules)
                 open_until = self._open_until(span, log_ms)
                 groups = None
             if groups is not self._sums.groups:
@@ -343,7 +344,7 @@ class _Fold:
             self._segments.append(["erase", user, user16(user), offset])
 
     def _boards(self, at: int, log_ms: int) -> list[PeriodId]:
-        return list(open_boards(self.spans.span_at(at), LogMs(log_ms), self.rules))
+        return list(open_boards(self.spans.span_at(at), LogMs(log_ms), rules=self.rules))
 
     def _oldest_open(self, log_ms: int) -> dict[str, PeriodId]:
         span = self.spans.span_at(max(0, log_ms - self.rules.lateness_ms))

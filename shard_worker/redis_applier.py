@@ -111,11 +111,14 @@ class Applier:
             del waiting[batch.partition]
 
     def _fold_again(self, queue: deque[Batch], skip: set[int]) -> None:
-        batch = queue[0]
-        again = self._folder.fold(batch.partition, batch.records, before=batch.before, skip=batch.skipped | skip)
-        assert again.after == batch.after, (again.after, batch.after)
-        again.dead = batch.dead
-        queue[0] = again
+        """Without its first record, an id's second may be one with limits, which begins a batch of its own."""
+        batch = queue.popleft()
+        parts = self._folder.fold_all(batch.partition, batch.records, before=batch.before, skip=batch.skipped | skip)
+        assert parts[-1].after == batch.after, (parts[-1].after, batch.after)
+        for part in parts:
+            first, end = part.before.next_offset, part.after.next_offset
+            part.dead = [letter for letter in batch.dead if first <= letter.record.offset < end]
+        queue.extendleft(reversed(parts))
 
     def _divide(self, queue: deque[Batch]) -> None:
         """Halve the batch until the record that cannot be applied stands alone; that one is dead."""

@@ -142,6 +142,14 @@ def test_repeat_of_a_limited_action_begins_another_batch() -> None:
     assert body(batch)["limited"] == [[1, field, 1, 0, NOON]]
 
 
+def test_batch_that_a_limited_repeat_ends_stands_at_its_own_last_records_time() -> None:
+    """Not at that of the record which begins the next batch: the archive stands at neither otherwise."""
+    limited = act("a", "1", limits=Limits(cap_per_day=3))
+    batch = fold(log(limited, act("b", "2"), (act("a", "1"), NOON + 5)))
+    assert batch.after == Position(Offset(2), LogMs(NOON))
+    assert (body(batch)["log_ms"], body(batch)["runs"]) == (NOON, [2, NOON])
+
+
 def test_controls_end_a_fold_and_keep_the_logs_order() -> None:
     base: dict[str, Any] = {"v": 1, "user_id": UserId("a"), "received_at": 0}
     moderated: dict[str, Any] = {**base, "by": "m", "reason": "r"}
