@@ -82,13 +82,12 @@ class PartitionMaker:
 
 
 async def make(
-    maker: PartitionMaker, loss: Loss, start: Start, *, chunks: AsyncIterator[list[Chunk]] | None
+    maker: PartitionMaker, loss: Loss, attempt: Attempt, *, start: Start, chunks: AsyncIterator[list[Chunk]] | None
 ) -> AsyncIterator[Attempt]:
-    """Carry the steps out, yielding the attempt after each; stop asking and it is given up where it stands.
+    """Carry a planned attempt out, yielding it after each step; stop asking and it is given up where it stands.
 
     `chunks` None: the state before the log's first record, which is empty.
     """
-    attempt = Attempt().after(Event.PLANNED)
     attempt = attempt.after(await maker.wipe(loss))
     yield attempt
     if chunks is not None and attempt.step is Step.WRITING:

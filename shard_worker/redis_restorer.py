@@ -26,7 +26,6 @@ from foundation.redis_cluster_mark import ClusterMark
 from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.kafka_reader import KafkaReader
 from shard_worker.local_top import TRACKED_PER_SHOWN
-from shard_worker.partition_state import LogBounds
 from shard_worker.postgres_restore import ArchivedPartition, ArchiveReader
 from shard_worker.redis_lease import Lease
 from shard_worker.redis_restore import PartitionMaker, make
@@ -35,6 +34,7 @@ from shard_worker.restore_steps import (
     Archive,
     Attempt,
     Cause,
+    Event,
     Loss,
     Missing,
     NoArchive,
@@ -72,6 +72,7 @@ class Restorer:
         self._archive = ArchiveReader(tools.settings.common.postgres_url, tools.mark)
         self._reader: KafkaReader | None = None
         self._lost: dict[Partition, Loss] = {}
+        self._attempt = Attempt()
         self._wake = asyncio.Event()
         self.to_take: set[Partition] = set()
         """Partitions to be claimed anew. The session removes them."""
@@ -139,23 +140,30 @@ class Restorer:
 
     async def _restore(self, partition: Partition) -> Step:
         """One attempt; never raises what its servers' clients raise."""
-        loss, attempt = self._lost[partition], Attempt()
+        loss, self._attempt = self._lost[partition], Attempt()
         try:
             async with self._archive.partition(partition) as archived:
-                plan = await self._plan(partition, loss, archived)
+                plan = await self._plan(partition, loss, archived=archived)
                 if isinstance(plan, Missing):
-                    await self._refuse(partition, loss, plan.reason)
-                    return Step.STUCK
-                attempt = await self._make(partition, loss, plan, archived)
+                    self._attempt = self._attempt.after(Event.MISSING)
+                    await self._refuse(partition, loss, reason=plan.reason)
+                else:
+                    self._attempt = self._attempt.after(Event.PLANNED)
+                    await self._make(partition, loss, plan=plan, archived=archived)
         except (RedisError, KafkaError, asyncpg.PostgresError, *AWAY) as error:
             self._archive.close()
             await self._close_reader()
             get_log().warning("restore_broken", partition=partition, error=f"{type(error).__name__}: {error}")
-            return Step.OVER
-        get_log().info("restore_ended", partition=partition, step=attempt.step.value, chunks=attempt.chunks)
-        return attempt.step
+            if not self._attempt.is_over:
+                self._attempt = self._attempt.after(Event.FAILED)
+        if self._attempt.step is not Step.STUCK:
+            step, chunks = self._attempt.step.value, self._attempt.chunks
+            get_log().info("restore_ended", partition=partition, step=step, chunks=chunks)
+        return self._attempt.step
 
-    async def _plan(self, partition: Partition, loss: Loss, archived: ArchivedPartition | NoArchive) -> Plan | Missing:
+    async def _plan(
+        self, partition: Partition, loss: Loss, *, archived: ArchivedPartition | NoArchive
+    ) -> Plan | Missing:
         archive: Archive | NoArchive = archived if isinstance(archived, NoArchive) else archived.head
         reader = await self._open_reader()
         bounds = (await reader.bounds(partition))[partition]  # after the archive's: its end is then no older
@@ -165,27 +173,28 @@ class Restorer:
             found = (await reader.find({partition: Offset(mark.offset)}))[partition]
         plan = plan_restore(loss, bounds, archive=archive, found=found)
         if isinstance(plan, Plan):
-            await self._begin(partition, loss, plan, bounds)
+            await self._begin(partition, loss, plan=plan, end=bounds.end)
         return plan
 
-    async def _begin(self, partition: Partition, loss: Loss, plan: Plan, bounds: LogBounds) -> None:
+    async def _begin(self, partition: Partition, loss: Loss, *, plan: Plan, end: Offset) -> None:
         self.refused.pop(partition, None)
+        self._count()
         self.running[partition] = RestoreStatus(
             state=RestoreState.WRITING,
             source=plan.source,
             reason=str(loss),
             request=loss.request,
             next_offset=plan.start.next_offset,
-            end_offset=bounds.end,
+            end_offset=end,
         )
         get_log().warning("restoring", partition=partition, source=plan.source.value, reason=str(loss),
-                          next_offset=plan.start.next_offset, end_offset=bounds.end)  # fmt: skip
+                          next_offset=plan.start.next_offset, end_offset=end)  # fmt: skip
         await self._tell(partition, self.running[partition])
 
     async def _make(
-        self, partition: Partition, loss: Loss, plan: Plan, archived: ArchivedPartition | NoArchive
-    ) -> Attempt:
-        tools, attempt = self._tools, Attempt()
+        self, partition: Partition, loss: Loss, *, plan: Plan, archived: ArchivedPartition | NoArchive
+    ) -> None:
+        tools = self._tools
         maker = PartitionMaker(tools.shard, partition, epoch=self._epochs[partition], shard_id=tools.settings.shard)
         total, chunks = 0, None
         if plan.source is RestoreSource.POSTGRES:
@@ -193,24 +202,25 @@ class Restorer:
             total = await archived.count_scores()
             chunks = archived.chunks(named_rows=tools.settings.top_rows * TRACKED_PER_SHOWN)
         told_s = monotonic_s()
-        async for attempt in make(maker, loss, plan.start, chunks=chunks):
-            if not tools.lease.is_held:
-                return attempt  # who holds it now begins with a wipe of its own
+        async for attempt in make(maker, loss, self._attempt, start=plan.start, chunks=chunks):
+            self._attempt = attempt
+            if not attempt.is_over and not tools.lease.is_held:
+                self._attempt = attempt.after(Event.FAILED)  # who holds it now begins with a wipe of its own
+                return
             if monotonic_s() - told_s > TELL_S:
                 told_s = monotonic_s()
                 await self._tell_rows(partition, rows=maker.rows, total=total)
         if maker.refusal:
             get_log().warning("restore_refused", partition=partition, answer=maker.refusal)
-        if attempt.step is Step.OWNED:
+        if self._attempt.step is Step.OWNED:
             await self._tell_rows(partition, rows=maker.rows, total=total)
             self.running[partition] = _with(self.running[partition], state=RestoreState.CATCHING_UP)
-        return attempt
 
     async def _tell_rows(self, partition: Partition, *, rows: int, total: int) -> None:
         self.running[partition] = _with(self.running[partition], rows=rows, rows_total=total)
         await self._tell(partition, self.running[partition])
 
-    async def _refuse(self, partition: Partition, loss: Loss, reason: str) -> None:
+    async def _refuse(self, partition: Partition, loss: Loss, *, reason: str) -> None:
         """The partition is not served. Told when the reason changes; an operator's request is over."""
         if self.refused.get(partition) != reason:
             get_log().error("partition_refused", partition=partition, cause=str(loss), missing=reason)

@@ -282,6 +282,7 @@ class Session:
                 for partition, users in self._top.drop_surplus_names().items():
                     await self._tools.shard.drop_names(partition, self.epochs[partition], users=users)
             self._asked |= await read_requests(self._tools.redis, self.epochs)
+            await self._look_for_roll_back()
             for partition in self.waiting:
                 reply = await self._tools.shard.claim(partition, self.epochs[partition], begin=None)
                 if isinstance(reply, Claimed):
@@ -293,6 +294,15 @@ class Session:
             ]
             if stalled:
                 raise SessionOver(f"no progress in partitions {stalled}: the consumer is replaced")
+
+    async def _look_for_roll_back(self) -> None:
+        """A partition without new records would not notice that Redis lost the last ones."""
+        applied = dict(self.applied)
+        stored = await self._tools.shard.positions(list(applied))
+        for partition, position in applied.items():
+            there = stored[partition]
+            if partition in self.applied and (there is None or there < position.next_offset):
+                raise SessionOver(f"partition {partition}: Redis went back from {position.next_offset} to {there}")
 
     async def _look_at_log(self) -> None:
         """Kafka not answering is no fault of the session's; what then is not observed makes it unready."""

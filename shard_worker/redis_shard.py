@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from contracts import redis_keys
 from contracts.ids import Epoch, Offset, Partition, PeriodId, ShardId
-from contracts.progress import Progress, read_progress
+from contracts.progress import NEXT_OFFSET, Progress, read_progress
 from shard_worker.fold import Batch
 from shard_worker.local_top import Floor
 from shard_worker.replies import ApplyReply, ClaimReply, parse_apply, parse_claim
@@ -86,6 +86,14 @@ class ShardRedis:
         """How far the partition is applied, and whose it is."""
         raw = await self._redis.hgetall(redis_keys.progress(partition))
         return read_progress({_text(field): _text(value) for field, value in raw.items()})
+
+    async def positions(self, partitions: Sequence[Partition]) -> dict[Partition, Offset | None]:
+        """Where partitions stand at the moment; None where there is no progress."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for partition in partitions:
+                pipe.hget(redis_keys.progress(partition), NEXT_OFFSET)
+            raw = await pipe.execute()
+        return {p: None if value is None else Offset(int(value)) for p, value in zip(partitions, raw, strict=True)}
 
     async def call(self, partition: Partition, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Call functions on one partition in one round trip, in the order given; raw replies."""
