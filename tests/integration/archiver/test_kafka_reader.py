@@ -1,6 +1,9 @@
 """A member of the consumer group on a real Kafka: positions are ours, what belongs to others is never used."""
 
+import asyncio
+import zlib
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.integration.archiver.conftest import PARTITIONS, Ground
 from tests.support.wait import wait_until
 
 WAIT_S = 40
+READ_S_MAX = 20
 P = Partition(0)
 
 
@@ -39,11 +43,15 @@ async def assigned(reader: KafkaReader) -> set[Partition]:
 
 async def read(reader: KafkaReader, count: int) -> list[int]:
     """Offsets of the next `count` records of partition 0."""
-    offsets: list[int] = []
-    while len(offsets) < count:
-        polled = await reader.poll(wait_s=0.1, records_max=100)
-        offsets += [record.offset for record in polled.get(P, [])]
-    return offsets
+    return [record.offset for record in await read_records(reader, count)]
+
+
+async def read_records(reader: KafkaReader, count: int) -> list[Any]:
+    records: list[Any] = []
+    async with asyncio.timeout(READ_S_MAX):
+        while len(records) < count:
+            records += (await reader.poll(wait_s=0.1, records_max=100)).get(P, [])
+    return records
 
 
 async def test_reads_from_where_it_is_told_whatever_is_committed(ground: Ground) -> None:
@@ -78,6 +86,18 @@ async def test_what_comes_after_a_rebalance_is_used_only_once_it_is_followed(gro
         assert await owner.poll(wait_s=0.2, records_max=10) == {}
         owner.follow(P, Offset(0), last=None)
         assert await read(owner, 1) == [0]
+
+
+async def test_last_archived_record_is_compared_and_not_taken_again(ground: Ground) -> None:
+    await ground.send([b"0", b"1", b"2"])
+    async with AsyncExitStack() as ending:
+        reader = await started(ground, ending)
+        await assigned(reader)
+        reader.follow(P, Offset(0), last=None)
+        first, *_ = await read_records(reader, 3)
+        last = LastRecord(0, first.timestamp, zlib.crc32(b"0"))
+        reader.follow(P, Offset(1), last=last)
+        assert await read(reader, 2) == [1, 2]
 
 
 async def test_last_archived_record_must_be_the_same(ground: Ground) -> None:
