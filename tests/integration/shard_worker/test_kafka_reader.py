@@ -1,5 +1,6 @@
 """The worker's end of a real Kafka: positions are those of Redis, whatever the group has committed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -16,6 +17,7 @@ from shard_worker.partition_state import LogBounds
 
 P, Q = Partition(0), Partition(1)
 RECORDS = 4
+READ_S_MAX = 20
 
 
 class Ground:
@@ -50,10 +52,11 @@ async def ground(kafka_address: str, unique_name: str) -> AsyncIterator[Ground]:
 async def read(reader: KafkaReader, count: int) -> list[int]:
     """Offsets of the next `count` records of partition 0."""
     offsets: list[int] = []
-    while len(offsets) < count:
-        polled: dict[Partition, list[Any]] = await reader.poll(wait_s=0.1, records_max=100)
-        assert polled.keys() <= {P}
-        offsets += [record.offset for record in polled.get(P, [])]
+    async with asyncio.timeout(READ_S_MAX):
+        while len(offsets) < count:
+            polled: dict[Partition, list[Any]] = await reader.poll(wait_s=0.1, records_max=100)
+            assert polled.keys() <= {P}
+            offsets += [record.offset for record in polled.get(P, [])]
     return offsets
 
 
