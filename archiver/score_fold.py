@@ -107,7 +107,7 @@ class BoardClock:
         if span is not None and span.start_ms <= at < span.end_ms and self._asked_ms <= log_ms < self._good_until_ms:
             return self._boards
         self._span = span = self._spans.span_at(at)
-        self._boards = open_boards(span, log_ms, self._rules)
+        self._boards = open_boards(span, log_ms, rules=self._rules)
         self._asked_ms = log_ms
         ends = (period.end_ms + self._rules.lateness_ms for period in span.periods)
         self._good_until_ms = min(end for end in ends if end > log_ms)

@@ -18,7 +18,7 @@ def main() -> int:
     except BadSettings as error:
         sys.stderr.write(f"{error}\n")
         return ExitCode.REFUSED
-    return run_service("auditor", settings.common, partial(serve, settings))
+    return run_service("auditor", settings.common, serve=partial(serve, settings))
 
 
 if __name__ == "__main__":

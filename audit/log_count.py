@@ -137,7 +137,7 @@ class LogCount:
     def _add(self, user: str, points: int, *, at: int, scored_at: LogMs | None) -> int | None:
         if self.scores is None:
             return abs(points)
-        periods = open_boards(self._spans.span_at(at), self.log_ms, self._rules)
+        periods = open_boards(self._spans.span_at(at), self.log_ms, rules=self._rules)
         return abs(points) if self.scores.add(user, points, periods=periods, scored_at=scored_at) else None
 
     def _forget_old(self, log_ms: LogMs) -> None:

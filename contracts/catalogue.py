@@ -63,7 +63,7 @@ def _entry(name: str, fields: object) -> CatalogueEntry:
         raise BadCatalogue(
             f"actions.{name} has unknown key {sorted(unknown)[0]!r}; known: {', '.join(sorted(_FIELDS))}"
         )
-    points = _whole(f"actions.{name}.points", fields.get("points"), POINTS_MIN, POINTS_MAX)
+    points = _whole(f"actions.{name}.points", fields.get("points"), low=POINTS_MIN, high=POINTS_MAX)
     description = fields.get("description", "")
     if not isinstance(description, str):
         raise BadCatalogue(f"actions.{name}.description must be text")
@@ -77,14 +77,14 @@ def _limits(name: str, limits: Any) -> ActionLimits | None:
         raise BadCatalogue(f"actions.{name}.limits may hold only {', '.join(sorted(_LIMITS))}")
     cap, cooldown = limits.get("cap_per_day"), limits.get("cooldown_s")
     return ActionLimits(
-        cap_per_day=None if cap is None else _whole(f"actions.{name}.limits.cap_per_day", cap, 1, 1_000_000),
+        cap_per_day=None if cap is None else _whole(f"actions.{name}.limits.cap_per_day", cap, low=1, high=1_000_000),
         cooldown_ms=None
         if cooldown is None
-        else 1000 * _whole(f"actions.{name}.limits.cooldown_s", cooldown, 1, 86_400),
+        else 1000 * _whole(f"actions.{name}.limits.cooldown_s", cooldown, low=1, high=86_400),
     )
 
 
-def _whole(where: str, value: object, low: int, high: int) -> int:
+def _whole(where: str, value: object, *, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         raise BadCatalogue(f"{where} = {value!r} must be a whole number from {low} to {high}")
     return value

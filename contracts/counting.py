@@ -59,7 +59,7 @@ def day_of(log_ms: LogMs) -> int:
     return log_ms // DAY_MS
 
 
-def open_boards(span: PeriodSpan, log_ms: LogMs, rules: CountingRules) -> tuple[PeriodId, ...]:
+def open_boards(span: PeriodSpan, log_ms: LogMs, *, rules: CountingRules) -> tuple[PeriodId, ...]:
     """The boards of `span` that still take an action at `log_ms`: log_ms < period end + lateness."""
     if log_ms < span.first_end_ms + rules.lateness_ms:
         return span.ids
@@ -107,11 +107,11 @@ def judge(record: Record, id16: Id16, *, log_ms: LogMs, before: CountedBefore, r
     if kept is not None and log_ms <= kept:
         return Outcome.REPEAT
     if isinstance(record, ActionRecord) and record.limits is not None:
-        return Outcome.CAPPED if _is_capped(record, record.limits, log_ms, before) else Outcome.COUNTED
+        return Outcome.CAPPED if _is_capped(record, record.limits, log_ms=log_ms, before=before) else Outcome.COUNTED
     return Outcome.COUNTED
 
 
-def _is_capped(record: ActionRecord, limits: Limits, log_ms: LogMs, before: CountedBefore) -> bool:
+def _is_capped(record: ActionRecord, limits: Limits, *, log_ms: LogMs, before: CountedBefore) -> bool:
     key = (record.user_id, record.action)
     if limits.cap_per_day is not None and before.used_today(key, day_of(log_ms)) >= limits.cap_per_day:
         return True

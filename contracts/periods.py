@@ -168,9 +168,9 @@ def _period_at(kind: _Kind, at_ms: int) -> Period:
     period = _period_of_day(kind, day)
     # A clock that jumps across midnight shows a date before its period began or after it ended: periods do not repeat.
     if at_ms < period.start_ms:
-        return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), -1))
+        return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), count=-1))
     if at_ms >= period.end_ms:
-        return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), 1))
+        return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), count=1))
     return period
 
 
@@ -180,7 +180,7 @@ def _period_of_day(kind: _Kind, day: date) -> Period:
         id=_id(kind.name, first),
         kind=kind.name,
         start_ms=_midnight_ms(first, kind.zone),
-        end_ms=_midnight_ms(_shift(kind.name, first, 1), kind.zone),
+        end_ms=_midnight_ms(_shift(kind.name, first, count=1), kind.zone),
     )
 
 
@@ -199,7 +199,7 @@ def _floor(kind: str, day: date) -> date:
     return day.replace(day=1) if kind == "monthly" else day
 
 
-def _shift(kind: str, first: date, count: int) -> date:
+def _shift(kind: str, first: date, *, count: int) -> date:
     if kind == "monthly":
         months = first.year * 12 + first.month - 1 + count
         return date(months // 12, months % 12 + 1, 1)

@@ -54,9 +54,9 @@ class Env:
         try:
             value = int(raw)
         except ValueError:
-            return self._fault(name, raw, f"must be a whole number from {low} to {high}", default)
+            return self._fault(name, raw, rule=f"must be a whole number from {low} to {high}", default=default)
         if not low <= value <= high:
-            return self._fault(name, raw, f"must be a whole number from {low} to {high}", default)
+            return self._fault(name, raw, rule=f"must be a whole number from {low} to {high}", default=default)
         return value
 
     def flag(self, name: str, default: bool, *, meaning: str) -> bool:
@@ -66,20 +66,24 @@ class Env:
             return True
         if raw in ("0", "false", "no", "off"):
             return False
-        return self._fault(name, raw, "must be 1 or 0", default)
+        return self._fault(name, raw, rule="must be 1 or 0", default=default)
 
-    def choice(self, name: str, default: str, choices: tuple[str, ...], *, meaning: str) -> str:
+    def choice(self, name: str, default: str, *, choices: tuple[str, ...], meaning: str) -> str:
         """One of a few words."""
         raw = self.text(name, default, meaning=meaning)
-        return raw if raw in choices else self._fault(name, raw, f"must be one of {', '.join(choices)}", default)
+        return (
+            raw
+            if raw in choices
+            else self._fault(name, raw, rule=f"must be one of {', '.join(choices)}", default=default)
+        )
 
-    def parsed(self, name: str, default: str, parse: Callable[[str], _T], *, meaning: str) -> _T:
+    def parsed(self, name: str, default: str, *, parse: Callable[[str], _T], meaning: str) -> _T:
         """A text that `parse` understands; it raises ValueError with the rule. The default must parse."""
         raw = self.text(name, default, meaning=meaning)
         try:
             return parse(raw)
         except ValueError as error:
-            return self._fault(name, raw, str(error), parse(default))
+            return self._fault(name, raw, rule=str(error), default=parse(default))
 
     def secret(self, name: str, default: str, *, meaning: str) -> str:
         """A secret from NAME, or from the file that NAME_FILE names; never shown nor logged."""
@@ -121,6 +125,6 @@ class Env:
         self.require(bool(secret), f"{PREFIX}{name}_FILE = {path!r} is empty; it must hold the secret")
         return secret
 
-    def _fault(self, name: str, raw: str, rule: str, default: _T) -> _T:
+    def _fault(self, name: str, raw: str, *, rule: str, default: _T) -> _T:
         self.faults.append(f"{PREFIX}{name} = {raw!r} {rule}")
         return default

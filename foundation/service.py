@@ -50,14 +50,14 @@ class StopSignal:
         return True
 
 
-def run_service(name: str, common: CommonSettings, serve: Callable[[StopSignal], Awaitable[None]]) -> int:
+def run_service(name: str, common: CommonSettings, *, serve: Callable[[StopSignal], Awaitable[None]]) -> int:
     """Run `serve` until it returns, and return the exit code. It must return soon after its StopSignal is set."""
     configure_logs(service=name, level=common.log_level, as_json=common.is_production)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_supervise(name, serve, common.drain_s))
+        return runner.run(_supervise(name, serve, drain_s=common.drain_s))
 
 
-async def _supervise(name: str, serve: Callable[[StopSignal], Awaitable[None]], drain_s: float) -> int:
+async def _supervise(name: str, serve: Callable[[StopSignal], Awaitable[None]], *, drain_s: float) -> int:
     log = get_log()
     stop = StopSignal()
     loop = asyncio.get_running_loop()

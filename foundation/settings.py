@@ -63,7 +63,7 @@ def read_common(env: Env) -> CommonSettings:
     """Read the shared settings; faults are kept in `env`."""
     rules = _read_rules(env)
     is_production = env.choice(
-        "ENV", "development", ("development", "production"), meaning="production refuses unsafe settings"
+        "ENV", "development", choices=("development", "production"), meaning="production refuses unsafe settings"
     )
     return CommonSettings(
         kafka=env.text("KAFKA", "127.0.0.1:9092", meaning="Kafka bootstrap servers, comma-separated host:port"),
@@ -71,15 +71,22 @@ def read_common(env: Env) -> CommonSettings:
         dead_topic=env.text("DEAD_TOPIC", DEAD, meaning="topic of dead letters"),
         cache_url=env.text("CACHE_URL", "redis://127.0.0.1:6379/0", meaning="Redis of the global cache"),
         shards=env.parsed(
-            "SHARDS", "s1=redis://127.0.0.1:6380/0", parse_shards, meaning="shards and their Redis: s1=redis://…,s2=…"
+            "SHARDS",
+            "s1=redis://127.0.0.1:6380/0",
+            parse=parse_shards,
+            meaning="shards and their Redis: s1=redis://…,s2=…",
         ),
         postgres_url=env.text("POSTGRES_URL", "", meaning="Postgres: postgresql://user@host:port/database"),
-        calendar=env.parsed("PERIODS", PERIODS_DEFAULT, PeriodCalendar, meaning="kinds of boards, kind[@time zone]"),
+        calendar=env.parsed(
+            "PERIODS", PERIODS_DEFAULT, parse=PeriodCalendar, meaning="kinds of boards, kind[@time zone]"
+        ),
         rules=rules,
         is_production=is_production == "production",
-        log_level=env.choice("LOG", "info", ("debug", "info", "warning", "error"), meaning="least level logged"),
+        log_level=env.choice(
+            "LOG", "info", choices=("debug", "info", "warning", "error"), meaning="least level logged"
+        ),
         admin_listen=env.parsed(
-            "ADMIN_LISTEN", "127.0.0.1:0", parse_address, meaning="internal port: metrics and health, host:port"
+            "ADMIN_LISTEN", "127.0.0.1:0", parse=parse_address, meaning="internal port: metrics and health, host:port"
         ),
         drain_s=env.whole(
             "DRAIN_S", 8, low=1, high=300, meaning="s after SIGTERM to finish what is in flight; below `up`'s 10 s"

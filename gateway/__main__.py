@@ -24,7 +24,7 @@ def main() -> int:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         await Gateway(settings).serve(stop)
 
-    return run_service("gateway", settings.common, serve)
+    return run_service("gateway", settings.common, serve=serve)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Settings:
 def read_from(env: Env) -> Settings:
     """As `read_settings`, faults kept in `env`."""
     common = read_common(env)
-    shard = env.parsed("SHARD", "s1", parse_shard_id, meaning="the shard that this worker serves")
+    shard = env.parsed("SHARD", "s1", parse=parse_shard_id, meaning="the shard that this worker serves")
     known = [address.shard for address in common.shards]
     env.require(shard in known, f"SHARDBOARD_SHARD = {shard} is not in SHARDBOARD_SHARDS ({', '.join(known)})")
     return Settings(

@@ -54,4 +54,4 @@ def demo(
     async def serve(stop: StopSignal) -> None:
         await Demo(settings, crowd, stop=stop).run()
 
-    raise typer.Exit(run_service("demo", common, serve))
+    raise typer.Exit(run_service("demo", common, serve=serve))

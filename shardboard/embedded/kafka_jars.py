@@ -82,7 +82,9 @@ def ensure_jars(
         with _turn(folder, cancelled):
             wanted = [jar for jar in jars if not _is_intact(folder / jar.file_name, jar)]
             if wanted:
-                fetch = _Fetch(folder, len(jars), on_progress, cancelled, remote_repos)
+                fetch = _Fetch(
+                    folder, total=len(jars), on_progress=on_progress, cancelled=cancelled, remote_repos=remote_repos
+                )
                 fetch.run(wanted)
     return [folder / jar.file_name for jar in jars]
 
@@ -93,6 +95,7 @@ class _Fetch:
     def __init__(
         self,
         folder: Path,
+        *,
         total: int,
         on_progress: OnProgress | None,
         cancelled: threading.Event,
@@ -124,7 +127,7 @@ class _Fetch:
                 raise FetchCancelled
             with tempfile.TemporaryDirectory(dir=self._folder, prefix="fetch-") as workplace:
                 try:
-                    file = _download(jar, Path(workplace), self._remote_repos)
+                    file = _download(jar, Path(workplace), remote_repos=self._remote_repos)
                 except (OSError, RuntimeError) as error:  # jgo: a failed request, a jar that is not there
                     reason = f"{type(error).__name__}: {error}"
                     continue
@@ -145,7 +148,7 @@ class _Fetch:
                 self._on_progress(self._done, self._total)
 
 
-def _download(jar: Jar, workplace: Path, remote_repos: Mapping[str, str] | None) -> Path:
+def _download(jar: Jar, workplace: Path, *, remote_repos: Mapping[str, str] | None) -> Path:
     try:
         from jgo.maven import MavenContext, PythonResolver
     except ModuleNotFoundError as error:
@@ -193,14 +196,14 @@ def _resolve(version: str) -> list[Jar]:
             resolver=PythonResolver(), repo_cache=Path(workplace), local_repos=[], timeout=_FETCH_S_MAX
         )
 
-        def dependency(group: str, artifact: str, version: str) -> Dependency:
+        def dependency(group: str, artifact: str, *, version: str) -> Dependency:
             return Dependency(context.project(group, artifact).at_version(version).artifact())
 
-        roots = [dependency("org.apache.kafka", name, version) for name in ("kafka_2.13", "kafka-tools")]
+        roots = [dependency("org.apache.kafka", name, version=version) for name in ("kafka_2.13", "kafka-tools")]
         found = [each for half in context.resolver.resolve(roots) for each in half]
         # Kafka logs through slf4j and brings log4j, but not the piece between them.
         log4j = next(each.version for each in found if each.artifactId == "log4j-core")
-        found.append(dependency("org.apache.logging.log4j", "log4j-slf4j-impl", log4j))
+        found.append(dependency("org.apache.logging.log4j", "log4j-slf4j-impl", version=log4j))
         with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
             files = list(pool.map(lambda each: each.artifact.resolve(), found))
         sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]

@@ -87,7 +87,7 @@ class ApplyModel:
             self.outcomes[record.offset] = outcome
 
     def _remember(self, record: Record, id16: Id16) -> None:
-        self._seen.setdefault(window_of(self.log_ms, self.rules), set()).add(id16)
+        self._seen.setdefault(window_of(self.log_ms, rules=self.rules), set()).add(id16)
         if isinstance(record, ActionRecord):
             self.counted += 1
             if record.keep_until is not None:
@@ -136,7 +136,7 @@ class ApplyModel:
 
     def _add(self, user: str, points: int, *, at: int, scored_at: int | None = None) -> bool:
         changed: list[tuple[str, Cell]] = []
-        for period in open_boards(self.calendar.span_at(at), self.log_ms, self.rules):
+        for period in open_boards(self.calendar.span_at(at), self.log_ms, rules=self.rules):
             score, was_at = self.hidden[user].get(period, (0, 0)) if user in self.hidden else self._cell(period, user)
             if abs(score + points) >= SCORE_LIMIT:
                 return False

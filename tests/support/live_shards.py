@@ -136,16 +136,16 @@ async def live_shards(
         producer = await ending.enter_async_context(AIOKafkaProducer(bootstrap_servers=kafka_address, linger_ms=2))
         found = Deployment(settings, common, {s: clients[s] for s in SHARDS}, clients["cache"], producer)
         for shard in SHARDS:
-            worker = await start_service(folder, "shard_worker", {**found.environ, "SHARDBOARD_SHARD": shard})
+            worker = await start_service(folder, "shard_worker", environ={**found.environ, "SHARDBOARD_SHARD": shard})
             ending.push_async_callback(end, worker)
         for service in ("merger", *(["archiver"] if postgres else [])):
-            process = await start_service(folder, service, found.environ)
+            process = await start_service(folder, service, environ=found.environ)
             ending.push_async_callback(end, process)
         await wait_until(found.is_owned, timeout_s=60, what="every partition to have an owner")
         yield found
 
 
-async def start_service(folder: Path, module: str, environ: dict[str, str]) -> asyncio.subprocess.Process:
+async def start_service(folder: Path, module: str, *, environ: dict[str, str]) -> asyncio.subprocess.Process:
     """`python -m module`, its log beside the test's files."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("SHARDBOARD_")}
     with (folder / f"{module}.log").open("ab") as log:

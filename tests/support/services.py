@@ -1,15 +1,7 @@
-"""Real servers for tests. Each is taken from the environment if it names one, else from Docker if an engine answers and
-has the image, else it is embedded; one of each serves the whole run.
-
-Addresses: `kafka_address`, `valkey_url`, `redis7_url`, `postgres_url`, and `any_redis_url`: the test runs on both.
-Tests share them, so each keeps to its own things:
-
-- Kafka, and whatever else needs one: `unique_name` is a new name for a topic, a consumer group, a user.
-- Redis: `valkey`, `redis7`, `any_redis` are clients of an emptied server (FLUSHALL; functions stay loaded).
-- PostgreSQL: `postgres_database` is the address of a new database, dropped afterwards.
-
-A test that kills, freezes or fills a server starts its own: `await start_valkey("s1")`, and likewise
-`start_redis7`, `start_kafka`, `start_postgres`; they end what they started."""
+"""Real servers for tests: from the environment if it names one, else from Docker if an engine answers and has the
+image, else embedded; one of each serves the whole run. Tests share them and keep to their own things: `unique_name` for
+topics, `valkey`, `redis7`, `any_redis` emptied before each, `postgres_database` new for each. Who kills or freezes
+a server starts one: `await start_valkey("s1")`, `start_redis7`, `start_kafka`, `start_postgres`."""
 
 import os
 import shutil
@@ -43,25 +35,33 @@ Server = TypeVar("Server", bound=EmbeddedServer)
 
 @pytest.fixture(scope="session")
 async def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with _server("SHARDBOARD_TEST_KAFKA", docker_services.KAFKA, _kafka, tmp_path_factory) as address:
+    async with _server(
+        "SHARDBOARD_TEST_KAFKA", docker_services.KAFKA, make=_kafka, folders=tmp_path_factory
+    ) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 async def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with _server("SHARDBOARD_TEST_VALKEY", docker_services.VALKEY, _valkey, tmp_path_factory) as address:
+    async with _server(
+        "SHARDBOARD_TEST_VALKEY", docker_services.VALKEY, make=_valkey, folders=tmp_path_factory
+    ) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 async def redis7_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with _server("SHARDBOARD_TEST_REDIS", docker_services.REDIS7, _redis7, tmp_path_factory) as address:
+    async with _server(
+        "SHARDBOARD_TEST_REDIS", docker_services.REDIS7, make=_redis7, folders=tmp_path_factory
+    ) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with _server("SHARDBOARD_TEST_POSTGRES", docker_services.POSTGRES, _postgres, tmp_path_factory) as address:
+    async with _server(
+        "SHARDBOARD_TEST_POSTGRES", docker_services.POSTGRES, make=_postgres, folders=tmp_path_factory
+    ) as address:
         yield address
 
 
@@ -163,6 +163,7 @@ def _postgres(folder: Path) -> PostgresServer:
 async def _server(
     variable: str,
     image: docker_services.Image,
+    *,
     make: Callable[[Path], EmbeddedServer],
     folders: pytest.TempPathFactory,
 ) -> AsyncIterator[str]:

@@ -29,11 +29,13 @@ def sleeps(module: Module) -> Iterator[str]:
 
 
 def skips(module: Module) -> Iterator[str]:
-    """A skip hides a missing broker."""
+    """A skip hides a missing broker. `pytest.skip.Exception` only names what a skip raises."""
     if str(module.path) in MAY_SKIP:
         return
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute) and node.attr in SKIPS and _name(node.value) in SKIPPERS:
+    attributes = [node for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)]
+    only_named = {id(node.value) for node in attributes if node.attr == "Exception"}
+    for node in attributes:
+        if node.attr in SKIPS and _name(node.value) in SKIPPERS and id(node) not in only_named:
             yield module.at(node, f"only {', '.join(sorted(MAY_SKIP))} may skip a test")
 
 

@@ -40,7 +40,7 @@ class RunningAuditor:
 async def auditor(deployment: Deployment, tmp_path: Path) -> AsyncIterator[RunningAuditor]:
     port = free_ports(1)[0]
     own = {"SHARDBOARD_ADMIN_LISTEN": f"127.0.0.1:{port}", "SHARDBOARD_AUDIT_INTERVAL_MS": "100"}
-    process = await start_service(tmp_path, "audit", {**deployment.environ, **own})
+    process = await start_service(tmp_path, "audit", environ={**deployment.environ, **own})
     async with aiohttp.ClientSession() as http:
         yield RunningAuditor(port, tmp_path / "audit.log", http=http)
     await end(process)

@@ -15,7 +15,7 @@ from archiver.score_fold import BoardClock, Counted, ScoreFold, is_moderation
 from archiver.score_state import UserState
 from contracts.counting import window_of
 from contracts.ids import SCORE_LIMIT, ActionId, Id16, LogMs, Offset, Partition, PeriodId, UserId, Window
-from contracts.record import ActionRecord, AdjustRecord, EraseRecord
+from contracts.record import ActionRecord, AdjustRecord, EraseRecord, Record
 from tests.support.apply_model import ApplyModel, LogRecord
 from tests.support.histories import CALENDAR, RULES, START_MS, histories
 
@@ -125,7 +125,7 @@ def test_erase_takes_what_came_before_it_and_leaves_what_comes_after() -> None:
     actions = [ActionRecord(id=ActionId(i), action="commit", points=p, at=START_MS, **base) for i, p in
                (("1", 5), ("2", 7))]  # fmt: skip
     erase = EraseRecord(id=ActionId("e"), by="m", reason="r", **base)
-    records = [actions[0], erase, actions[1]]
+    records: list[Record] = [actions[0], erase, actions[1]]
     counted = [Counted(n, LogMs(START_MS + n), Id16(b"%16d" % n), record) for n, record in enumerate(records)]
     fold = ScoreFold(BoardClock(RULES, CALENDAR), {user: UserState({PeriodId("all_time"): (100, 1)})})
     changes = fold.add(counted)

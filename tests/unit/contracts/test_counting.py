@@ -122,10 +122,10 @@ def test_a_board_takes_actions_until_end_and_lateness() -> None:
     calendar = PeriodCalendar("all_time,daily,weekly")
     span = calendar.span_at(NOW)
     day_end = calendar.current("daily", NOW).end_ms
-    assert open_boards(span, LogMs(day_end + RULES.lateness_ms - 1), RULES) == span.ids
-    assert open_boards(span, LogMs(day_end + RULES.lateness_ms), RULES) == (span.ids[0], span.ids[2])
+    assert open_boards(span, LogMs(day_end + RULES.lateness_ms - 1), rules=RULES) == span.ids
+    assert open_boards(span, LogMs(day_end + RULES.lateness_ms), rules=RULES) == (span.ids[0], span.ids[2])
     week_end = calendar.current("weekly", NOW).end_ms
-    assert open_boards(span, LogMs(week_end + RULES.lateness_ms), RULES) == ("all_time",)
+    assert open_boards(span, LogMs(week_end + RULES.lateness_ms), rules=RULES) == ("all_time",)
 
 
 def test_default_durations_fit_together() -> None:

@@ -29,7 +29,19 @@ def test_durations_end_in_seconds() -> None:
 
 def test_labels_are_bounded_sets() -> None:
     """A label per user or action would make one series each."""
-    bounded = {"code", "kind", "partition", "reason", "result", "shard", "status", "route", "outcome", "service"}
+    bounded = {
+        "code",
+        "kind",
+        "partition",
+        "reason",
+        "result",
+        "shard",
+        "status",
+        "route",
+        "outcome",
+        "service",
+        "table",
+    }
     assert {label for metric in ALL for label in metric.labels} <= bounded
 
 

@@ -12,7 +12,7 @@ def test_defaults_hold_where_nothing_is_set() -> None:
     assert env.text("EMPTY", "x", meaning="m") == "x"
     assert env.whole("N", 5, low=1, high=9, meaning="m") == 5
     assert env.flag("F", True, meaning="m") is True
-    assert env.choice("C", "a", ("a", "b"), meaning="m") == "a"
+    assert env.choice("C", "a", choices=("a", "b"), meaning="m") == "a"
     env.check()
     assert all(setting.is_default for setting in env.read.values())
 
@@ -21,7 +21,7 @@ def test_values_are_read_from_their_variables() -> None:
     env = Env({"SHARDBOARD_N": "9", "SHARDBOARD_F": "Off", "SHARDBOARD_C": "b", "N": "1"})
     assert env.whole("N", 5, low=1, high=9, meaning="m") == 9
     assert env.flag("F", True, meaning="m") is False
-    assert env.choice("C", "a", ("a", "b"), meaning="m") == "b"
+    assert env.choice("C", "a", choices=("a", "b"), meaning="m") == "b"
     env.check()
     assert not any(setting.is_default for setting in env.read.values())
 
@@ -39,8 +39,8 @@ def test_all_faults_are_told_at_once() -> None:
     env = Env({"SHARDBOARD_N": "x", "SHARDBOARD_F": "maybe", "SHARDBOARD_C": "z", "SHARDBOARD_P": "q"})
     env.whole("N", 5, low=1, high=9, meaning="m")
     env.flag("F", True, meaning="m")
-    env.choice("C", "a", ("a", "b"), meaning="m")
-    env.parsed("P", "1", int, meaning="m")
+    env.choice("C", "a", choices=("a", "b"), meaning="m")
+    env.parsed("P", "1", parse=int, meaning="m")
     env.require(False, "a = 1 must be ≥ b = 2")
     env.require(True, "holds")
     with pytest.raises(BadSettings) as refusal:

@@ -68,4 +68,4 @@ def _say_ready() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_service("tiny", load_common(os.environ), globals()[sys.argv[1]]))
+    sys.exit(run_service("tiny", load_common(os.environ), serve=globals()[sys.argv[1]]))
