@@ -62,7 +62,7 @@ class Breaker:
             return None
         self._busy.add(victim.name)
         try:
-            blow = _Blow(self._deployment, fault, victim)
+            blow = _Blow(self._deployment, fault, victim=victim)
             was_aimed = fault.step != IDLE and await self._aimed(blow)
             step = fault.step if was_aimed else await self._seen(blow)
             self._coverage.hit(fault.target, fault.kind, step=step, edge=fault.edge if was_aimed else "")
@@ -141,7 +141,7 @@ class Breaker:
 class _Blow:
     """The act itself: what is done at the moment of the aim, without waiting."""
 
-    def __init__(self, deployment: Deployment, fault: Fault, victim: Process) -> None:
+    def __init__(self, deployment: Deployment, fault: Fault, *, victim: Process) -> None:
         self.fault = fault
         self.victim = victim
         self._proxies = deployment.proxies

@@ -80,6 +80,15 @@ class Copies:
         del self.kept[number + 1 :]
         return monotonic_s() - copy.taken_s
 
+    def start_from(self, snapshot: bytes) -> None:
+        """Put an RDB file in the place of everything; the server must not run."""
+        target = self._data_dir / _FOLDER
+        shutil.rmtree(target)
+        target.mkdir()
+        name = "appendonly.aof.1.base.rdb"
+        (target / name).write_bytes(snapshot)
+        (target / _MANIFEST).write_text(f"file {name} seq 1 type b\n")
+
     def cut_tail(self, size: int) -> int:
         """Take up to `size` bytes from the end of the append-only file; how many it were."""
         source = self._data_dir / _FOLDER

@@ -113,11 +113,6 @@ class Deployment:
         return load_common(self.environment)
 
     @property
-    def is_archived(self) -> bool:
-        """Whether Postgres and archivers belong to it."""
-        return True
-
-    @property
     def targets(self) -> tuple[Target, ...]:
         """The kinds of processes there are."""
         return tuple(Target)
@@ -221,7 +216,7 @@ class Deployment:
             )
         return services
 
-    def _on_end(self, name: str, code: int, tail: str) -> None:
+    def _on_end(self, name: str, code: int, *, tail: str) -> None:
         self.ends.append((name, code, tail))
 
     def _make_proxies(self) -> dict[str, Proxy]:

@@ -9,16 +9,23 @@ import hashlib
 import json
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from contracts.clock import monotonic_s, now_ms
+from contracts.tokens import SCOPE_WRITE_ANY
+from foundation.env import Env
 from foundation.service import StopSignal
-from shardboard.replay.http_gateway import Endpoint, GatewayConnection, request_head
+from foundation.settings import TokenSettings, read_tokens
+from shardboard.minting import Claims, mint
+from shardboard.replay.http_gateway import Endpoint, GatewayConnection, parse_endpoint, request_head
 from shardboard.replay.plan import Answer, NoAnswer
+from tests.faults.deployment import GATEWAYS, Deployment
 from tests.faults.ledger import Ledger
+from tests.faults.watcher import Watcher
 from tests.support.actions import sample_actions
 
 SAMPLE: Final = 200_000
@@ -29,6 +36,7 @@ BACK_OFF_S: Final = (0.05, 0.4)
 REPEATED_SHARE: Final = 0.02
 """Acknowledged actions that are sent again: a client that lost the answer."""
 SYNC_EVERY_S: Final = 0.5
+TOKEN_TTL_S: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +80,31 @@ class Load:
         self._heads = [(endpoint, request_head(endpoint, token)) for endpoint in endpoints]
         self._rate_per_s = rate_per_s
         self._retry_s = retry_s
-        self._next = ledger.first_free
+        self._next = ledger.outcomes.begun
         self._slot_s = 0.0
         self.retries = 0
         self.repeats = 0
         self.answered_s = monotonic_s()
         """When an action was acknowledged last."""
+
+    @staticmethod
+    def of(deployment: Deployment, acts: Acts, *, ledger: Ledger, rate_per_s: float) -> "Load":
+        """Clients of this deployment, who hold a service's token."""
+        token = mint(
+            load_tokens(deployment.environment),
+            Claims("service", (SCOPE_WRITE_ANY,)),
+            ttl_s=TOKEN_TTL_S,
+            now_s=now_ms() // 1000,
+        )
+        rules = deployment.durations.rules
+        return Load(
+            acts,
+            ledger,
+            endpoints=[parse_endpoint(deployment.proxy_url(gateway)) for gateway in GATEWAYS],
+            token=token,
+            rate_per_s=rate_per_s,
+            retry_s=max(rules.back_ms / 1000 - ANSWER_S_MAX, rules.back_ms / 2000),
+        )
 
     @property
     def acknowledged(self) -> int:
@@ -162,6 +189,28 @@ class Load:
         receipt = json.loads(body)
         self._ledger.acknowledged(number, partition=receipt["partition"], offset=receipt["offset"])
         self.answered_s = monotonic_s()
+
+
+@asynccontextmanager
+async def loading(load: Load, watcher: Watcher, *, stop: StopSignal) -> AsyncIterator[None]:
+    """Load and watchers while the block runs; afterwards every action that was begun is settled."""
+    stop_watching = StopSignal()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(watcher.run(stop_watching), name="watcher")
+        acting = tasks.create_task(load.run(stop), name="load")
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.wait([acting])
+            stop_watching.set()
+
+
+def load_tokens(environment: Mapping[str, str]) -> TokenSettings:
+    """The deployment's token settings."""
+    env = Env(environment)
+    env.choice("ENV", "development", choices=("development", "production"), meaning="whether secrets must be your own")
+    return read_tokens(env)
 
 
 def _body(act: Act) -> bytes:

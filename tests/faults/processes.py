@@ -8,9 +8,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from contracts.clock import monotonic_s
 from foundation.service import StopSignal
@@ -27,6 +27,12 @@ AGAIN_S: Final = 0.3
 DRAINED_WITHIN_S: Final = 12.0
 HEALTH_S: Final = 1.0
 START_TRIES: Final = 3
+
+
+class OnEnd(Protocol):
+    """Learns of ends: the exit code and the last lines of the log."""
+
+    def __call__(self, name: str, code: int, *, tail: str) -> None: ...
 
 
 class ServerProcess:
@@ -88,9 +94,9 @@ class ServiceProcess:
         environment: Mapping[str, str],
         admin_port: int,
         log_file: Path,
-        on_end: Callable[[str, int, str], None],
+        on_end: OnEnd,
     ) -> None:
-        """`on_end(name, exit code, last lines of the log)` is called when it ends and nobody had asked for it."""
+        """`on_end` is called when it ends and nobody had asked for it."""
         self.name = name
         self.target = target
         self.admin_port = admin_port
@@ -114,7 +120,7 @@ class ServiceProcess:
             self._child = spawn(self._argv, log_file=self.log_file, env=self._environment, cwd=ROOT)
             code = await self._child.wait()
             if self._may_run.is_set() or code not in (0, 4, -signal.SIGKILL, -signal.SIGTERM):
-                self._on_end(self.name, code, log_tail(self.log_file, lines=6))
+                self._on_end(self.name, code, tail=log_tail(self.log_file, lines=6))
             await StopSignal().sleep(AGAIN_S)
 
     async def start(self) -> None:

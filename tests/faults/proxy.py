@@ -42,7 +42,7 @@ class Tap(Protocol):
     def on_request(self, link: "Link", labels: list[str]) -> Verdict:
         """From the client."""
 
-    def on_reply(self, link: "Link", labels: list[str], data: bytes) -> Verdict:
+    def on_reply(self, link: "Link", labels: list[str], *, data: bytes) -> Verdict:
         """From the server."""
 
 
@@ -135,7 +135,7 @@ class Link(asyncio.Protocol):
         labels = self.wire.replies(data)
         if self.proxy.cut is not Cut.NONE:
             return
-        verdict = self.proxy.tap.on_reply(self, labels, data)
+        verdict = self.proxy.tap.on_reply(self, labels, data=data)
         if verdict is Verdict.PASS and self._client is not None:
             self._client.write(data)
 

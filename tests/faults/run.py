@@ -1,8 +1,6 @@
 """One run: load, watchers, faults and zombies on one deployment, then the audit. Goes on where its folder stands."""
 
 import asyncio
-import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +9,14 @@ from typing import Any, Final
 import msgspec
 
 from contracts.clock import monotonic_s
-from contracts.tokens import SCOPE_WRITE_ANY
 from foundation.service import StopSignal
 from shardboard.data_dir import write_whole
-from shardboard.minting import Claims, mint
-from shardboard.replay.http_gateway import parse_endpoint
 from tests.faults.audit import Findings, audit
 from tests.faults.breaker import Breaker
 from tests.faults.coverage import Coverage
-from tests.faults.deployment import GATEWAYS, SHARDS, Deployment
+from tests.faults.deployment import SHARDS, Deployment
 from tests.faults.ledger import Ledger
-from tests.faults.load import Acts, Load
+from tests.faults.load import Acts, Load, loading
 from tests.faults.schedule import Edge, Fault, Kind, schedule
 from tests.faults.watcher import Watcher
 from tests.faults.zombies import Zombies, haunt
@@ -35,7 +30,6 @@ CALM_S: Final = 30.0
 MORE_TRIES: Final = 4
 """Rounds of extra faults for steps that the planned ones missed."""
 SHOWN_MAX: Final = 20
-TOKEN_TTL_S: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,27 +115,14 @@ class Run:
             await self.deployment.end()
 
     def _parts(self) -> _Parts:
-        durations = self.deployment.durations
-        token = mint(
-            _tokens(self.deployment), Claims("service", (SCOPE_WRITE_ANY,)), ttl_s=TOKEN_TTL_S, now_s=int(time.time())
-        )
-        load = Load(
-            self._acts,
-            self._ledger,
-            endpoints=[parse_endpoint(self.deployment.proxy_url(gateway)) for gateway in GATEWAYS],
-            token=token,
-            rate_per_s=self._plan.rate_per_s,
-            retry_s=durations.rules.back_ms / 1000 - 4,
-        )
+        load = Load.of(self.deployment, self._acts, ledger=self._ledger, rate_per_s=self._plan.rate_per_s)
         breaker = Breaker(self.deployment, self.coverage)
         return _Parts(load, Watcher(self.deployment), breaker, self._stored, Zombies(*self._stored.zombies))
 
     async def _under_load(self, parts: _Parts) -> None:
-        stop_load, stop = StopSignal(), StopSignal()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(parts.watcher.run(stop), name="watcher")
-            tasks.create_task(self._copy(parts.breaker, stop), name="copies")
-            loading = tasks.create_task(parts.load.run(stop_load), name="load")
+        stop, stop_copies = StopSignal(), StopSignal()
+        async with asyncio.TaskGroup() as tasks, loading(parts.load, parts.watcher, stop=stop):
+            tasks.create_task(self._copy(parts.breaker, stop_copies), name="copies")
             try:
                 await self._break(parts)
                 await self._haunt(parts)
@@ -149,10 +130,9 @@ class Run:
                 while parts.load.acknowledged < self._plan.actions:
                     await StopSignal().sleep(0.5)
             finally:
-                stop_load.set()
-                await asyncio.wait([loading])
-                stop.set()
+                stop_copies.set()
                 self._store(parts)
+        self._store(parts)
 
     async def _break(self, parts: _Parts) -> None:
         faults = schedule(self._plan.seed, self._plan.faults)[parts.stored.faults_made :]
@@ -265,17 +245,3 @@ class Run:
             "findings": findings.document(),
         }
         return Ended(document, self.coverage, findings)
-
-
-def _tokens(deployment: Deployment) -> Any:
-    from foundation.env import Env
-    from foundation.settings import read_tokens
-
-    env = Env(deployment.environment)
-    env.choice("ENV", "development", ("development", "production"), meaning="")
-    return read_tokens(env)
-
-
-def kinds_hit(ended: Ended) -> Sequence[str]:
-    """The kinds of fault that were made."""
-    return sorted({kind for _, kind, _, _ in ended.coverage.counts})

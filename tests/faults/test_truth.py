@@ -11,7 +11,7 @@ DAY = "daily:2026-11-24"
 KINDS = ("all_time", "daily")
 
 
-def record(offset: int, user: str, action_id: str, *, points: int = 10, append_ms: int = AT) -> LogRecord:
+def record(offset: int, user: str, *, action_id: str, points: int = 10, append_ms: int = AT) -> LogRecord:
     value = {"v": 1, "kind": "action", "id": action_id, "user_id": user, "points": points, "at": AT}
     return LogRecord(0, offset, append_ms, json.dumps(value).encode())
 
@@ -21,10 +21,10 @@ def truth() -> Truth:
     """`a` acted twice, once repeated; `b` once with the same id as `a`."""
     truth = Truth()
     for each in (
-        record(0, "a", "1", append_ms=AT + 5),
-        record(1, "b", "1", append_ms=AT + 3),
-        record(2, "a", "1", append_ms=AT + 9),
-        record(3, "a", "2", points=5, append_ms=AT + 7),
+        record(0, "a", action_id="1", append_ms=AT + 5),
+        record(1, "b", action_id="1", append_ms=AT + 3),
+        record(2, "a", action_id="1", append_ms=AT + 9),
+        record(3, "a", action_id="2", points=5, append_ms=AT + 7),
     ):
         truth.read(each, kinds=KINDS)
     return truth
@@ -42,7 +42,7 @@ SENT = (Sent("a", "1", 10, (0, 0), False), Sent("b", "1", 10, (0, 1), False), Se
 def test_each_id_of_a_user_counts_once_and_is_dated_by_log_time(truth: Truth) -> None:
     assert truth.scores == {"all_time": {"a": 15, "b": 10}, DAY: {"a": 15, "b": 10}}
     assert (truth.records, truth.repeats, truth.counted[0], truth.points[0]) == (4, 1, 3, 25)
-    faults = compare_scores("Redis", CELLS, truth)
+    faults = compare_scores("Redis", CELLS, truth=truth)
     assert (faults.lost, faults.doubled, faults.dated) == ([], [], [])
 
 
@@ -51,7 +51,7 @@ def test_each_id_of_a_user_counts_once_and_is_dated_by_log_time(truth: Truth) ->
     [((5, AT + 9), "lost"), ((16, AT + 9), "doubled"), ((15, AT + 8), "dated")],
 )
 def test_every_wrong_score_is_seen(truth: Truth, cell: tuple[int, int], kind: str) -> None:
-    faults = compare_scores("Redis", {**CELLS, (DAY, "a"): cell}, truth)
+    faults = compare_scores("Redis", {**CELLS, (DAY, "a"): cell}, truth=truth)
     assert {name: len(getattr(faults, name)) for name in ("lost", "doubled", "dated")} == {
         **dict.fromkeys(("lost", "doubled", "dated"), 0),
         kind: 1,
@@ -60,7 +60,7 @@ def test_every_wrong_score_is_seen(truth: Truth, cell: tuple[int, int], kind: st
 
 def test_missing_and_unknown_users_are_seen(truth: Truth) -> None:
     cells = {key: cell for key, cell in CELLS.items() if key != (DAY, "b")} | {(DAY, "ghost"): (1, AT)}
-    faults = compare_scores("Redis", cells, truth)
+    faults = compare_scores("Redis", cells, truth=truth)
     assert (len(faults.lost), len(faults.doubled)) == (1, 1)
 
 

@@ -135,7 +135,7 @@ Cells = Mapping[tuple[str, str], tuple[int, int]]
 """(period, user) → score and time of scoring."""
 
 
-def compare_scores(where: str, cells: Cells, truth: Truth) -> ScoreFaults:
+def compare_scores(where: str, cells: Cells, *, truth: Truth) -> ScoreFaults:
     """Every user on every board."""
     faults = ScoreFaults()
     wanted = {(period, user): score for period, users in truth.scores.items() for user, score in users.items()}

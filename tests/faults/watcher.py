@@ -37,7 +37,7 @@ class Watcher:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=SILENCE_S)
         async with aiohttp.ClientSession(timeout=timeout, read_bufsize=_BODY_MAX) as http, asyncio.TaskGroup() as tasks:
             looking = [
-                tasks.create_task(self._again(look, http, gateway), name=f"watch {gateway}")
+                tasks.create_task(self._again(look, http, gateway=gateway), name=f"watch {gateway}")
                 for gateway in GATEWAYS
                 for look in (self._follow, self._look)
             ]
@@ -46,7 +46,7 @@ class Watcher:
                 task.cancel()
 
     async def _again(
-        self, look: "Callable[[aiohttp.ClientSession, str], Any]", http: aiohttp.ClientSession, gateway: str
+        self, look: "Callable[[aiohttp.ClientSession, str], Any]", http: aiohttp.ClientSession, *, gateway: str
     ) -> None:
         while True:
             with suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):

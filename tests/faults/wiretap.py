@@ -72,23 +72,23 @@ class Wiretap:
 
     def on_request(self, link: Link, labels: list[str]) -> Verdict:
         """Called by proxies."""
-        return self._look(link, labels, Edge.BEFORE) if labels and self._aims else Verdict.PASS
+        return self._look(link, labels, edge=Edge.BEFORE) if labels and self._aims else Verdict.PASS
 
-    def on_reply(self, link: Link, labels: list[str], data: bytes) -> Verdict:
+    def on_reply(self, link: Link, labels: list[str], *, data: bytes) -> Verdict:
         """Called by proxies."""
         listener = self.on_reply_of.get(link)
         if listener is not None:
             listener(data)
-        return self._look(link, labels, Edge.AFTER) if labels and self._aims else Verdict.PASS
+        return self._look(link, labels, edge=Edge.AFTER) if labels and self._aims else Verdict.PASS
 
     def owner_of(self, link: Link) -> str | None:
         """The client process; asked for once per connection."""
         if not link.is_owner_known:
-            link.owner = _owner(link.peer_port, link.proxy.port, self._pids())
+            link.owner = _owner(link.peer_port, link.proxy.port, pids=self._pids())
             link.is_owner_known = True
         return link.owner
 
-    def _look(self, link: Link, labels: list[str], edge: Edge) -> Verdict:
+    def _look(self, link: Link, labels: list[str], *, edge: Edge) -> Verdict:
         self.owner_of(link)
         for aim in self._aims:
             if aim.edge is edge and aim.matches(link, labels):
@@ -98,7 +98,7 @@ class Wiretap:
         return Verdict.PASS
 
 
-def _owner(peer_port: int, proxy_port: int, pids: Mapping[str, int]) -> str | None:
+def _owner(peer_port: int, proxy_port: int, *, pids: Mapping[str, int]) -> str | None:
     inode = _socket_inode(peer_port, proxy_port)
     if inode is None:
         return None

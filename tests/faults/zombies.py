@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 from contracts import redis_keys
 from contracts.ids import Partition
 from foundation.redis_connect import connect
-from foundation.service import StopSignal
 from shardboard.data_dir import redis_name
 from tests.faults.deployment import PARTITIONS, WORKERS, Deployment
 from tests.faults.processes import ServiceProcess
@@ -57,7 +56,7 @@ async def haunt(deployment: Deployment, zombies: Zombies) -> None:
             # 2.
             await wait_until(lambda: _is_taken_over(redis, before), timeout_s=TURN_S, what="the standby to take over")
             # 3.
-            await _deliver(deployment, link, zombies)
+            await _deliver(deployment, link, zombies=zombies)
         finally:
             link.release()
             active.signal_now(signal.SIGCONT)
@@ -81,7 +80,7 @@ async def _freeze(deployment: Deployment, active: ServiceProcess) -> Link:
         deployment.wiretap.give_up(aim)
 
 
-async def _deliver(deployment: Deployment, link: Link, zombies: Zombies) -> None:
+async def _deliver(deployment: Deployment, link: Link, *, zombies: Zombies) -> None:
     asked = sum(data.count(b"sb1_apply") for data in link.held)
     answers = bytearray()
     deployment.wiretap.on_reply_of[link] = answers.extend
@@ -134,11 +133,3 @@ async def _is_taken_over(redis: Redis, before: dict[int, tuple[bytes, int]]) -> 
 async def _progress(redis: Redis, partition: int) -> tuple[bytes, int]:
     raw: Any = await redis.hmget(redis_keys.progress(Partition(partition)), ["writer", "next_offset"])
     return raw[0] or b"", int(raw[1] or 0)
-
-
-async def rounds(deployment: Deployment, zombies: Zombies, count: int) -> None:
-    """So many rounds, one after the other."""
-    pause = StopSignal()
-    while zombies.rounds < count:
-        await haunt(deployment, zombies)
-        await pause.sleep(0)
