@@ -12,6 +12,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Re
 
 from contracts.ids import Offset, Partition
 from contracts.progress import LastRecord
+from foundation.kafka_consumer import stop_consumer
 from foundation.logs import get_log
 from foundation.service import Refused
 
@@ -67,7 +68,7 @@ class KafkaReader:
 
     async def close(self) -> None:
         """Leave the group; may be called twice."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     def take_assignment(self) -> set[Partition] | None:
         """The partitions that are ours from now on, after a rebalance; None when there was none. Follow them all."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.ids import Offset, Partition
+from foundation.kafka_consumer import stop_consumer
 
 POLL_WAIT_MS: Final = 500
 REQUEST_TIMEOUT_MS: Final = 10_000
@@ -43,7 +44,7 @@ class LogFollower:
 
     async def close(self) -> None:
         """May be called twice."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     def drop(self, partition: Partition) -> None:
         """Read this partition no more."""

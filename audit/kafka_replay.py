@@ -7,6 +7,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.ids import Offset, Partition
+from foundation.kafka_consumer import stop_consumer
 
 RECORDS_PER_POLL: Final = 5_000
 """Some 30 ms of counting between two looks at the clock; a few MB."""
@@ -50,7 +51,7 @@ class LogReplay:
 
     async def close(self) -> None:
         """May be called twice."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def bounds(self, partitions: Sequence[Partition]) -> Mapping[Partition, LogBounds]:
         """What the log holds at the moment. Raises KafkaError."""

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from contracts.ids import Offset, Partition
 from contracts.progress import LastRecord
+from foundation.kafka_consumer import stop_consumer
 from shard_worker.partition_state import LogBounds
 
 FETCH_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -61,7 +62,7 @@ class KafkaReader:
 
     async def close(self) -> None:
         """May be called twice."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def bounds(self, only: Partition | None = None) -> dict[Partition, LogBounds]:
         """What the log holds at the moment, of all partitions or of one. Raises KafkaError."""
