@@ -24,6 +24,7 @@ AIM_S: Final = 8.0
 """Everything that is aimed at happens at least each second under load, once its part of the deployment is up; a session
 that begins anew on a busy machine takes some seconds."""
 IDLE_S: Final = 1.0
+AGAIN_S: Final = 0.1
 TAIL_BYTES_MAX: Final = 60_000
 _CUTS: Final = {Kind.BLACK_HOLE: Cut.BLACK_HOLE, Kind.HALF_OPEN: Cut.HALF_OPEN}
 
@@ -55,11 +56,10 @@ class Breaker:
             if process.target is Target.SHARD_REDIS
         }
 
-    async def make(self, fault: Fault) -> Made | None:
-        """Make it and heal it; None when every process of its kind has a fault already."""
-        victim = await self._choose(fault)
-        if victim is None:
-            return None
+    async def make(self, fault: Fault) -> Made:
+        """Make it and heal it; first wait, if every process of its kind has a fault already."""
+        while (victim := await self._choose(fault)) is None:
+            await StopSignal().sleep(AGAIN_S)
         self._busy.add(victim.name)
         try:
             blow = _Blow(self._deployment, fault, victim=victim)
@@ -76,6 +76,7 @@ class Breaker:
         if fault.target is Target.WORKER and fault.step != IDLE:
             active = {worker.name for worker in await self._deployment.active_workers()}
             free = [process for process in free if process.name in active] or free
+        free = [process for process in free if process.name not in self._busy]
         return free[fault.pick % len(free)] if free else None
 
     async def _aimed(self, blow: "_Blow") -> bool:

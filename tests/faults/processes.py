@@ -107,6 +107,7 @@ class ServiceProcess:
         self._on_end = on_end
         self._may_run = asyncio.Event()
         self._child: Child | None = None
+        self._is_ending = False
 
     @property
     def pid(self) -> int | None:
@@ -117,9 +118,10 @@ class ServiceProcess:
         while True:
             await self._may_run.wait()
             self.lives += 1
+            self._is_ending = False
             self._child = spawn(self._argv, log_file=self.log_file, env=self._environment, cwd=ROOT)
             code = await self._child.wait()
-            if self._may_run.is_set() or code not in (0, 4, -signal.SIGKILL, -signal.SIGTERM):
+            if not (self._is_ending and code in (0, 4, -signal.SIGKILL, -signal.SIGTERM)):
                 self._on_end(self.name, code, tail=log_tail(self.log_file, lines=6))
             await StopSignal().sleep(AGAIN_S)
 
@@ -131,6 +133,7 @@ class ServiceProcess:
         """Both ends of its life keep it down until `start`."""
         if number in (signal.SIGKILL, signal.SIGTERM):
             self._may_run.clear()
+            self._is_ending = True
         if self._child is not None:
             self._child.send_signal(number)
 

@@ -150,8 +150,8 @@ class Run:
 
     async def _make(self, parts: _Parts, fault: Fault) -> None:
         made = await parts.breaker.make(fault)
-        parts.stored.faults_made += made is not None
-        self._say(f"[{monotonic_s() - parts.began_s:6.1f}] {made or 'nothing to break'}")
+        parts.stored.faults_made += 1
+        self._say(f"[{monotonic_s() - parts.began_s:6.1f}] {made}")
 
     async def _calm(self, parts: _Parts) -> None:
         """Until the whole path works again."""
