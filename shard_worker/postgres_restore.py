@@ -13,7 +13,7 @@ from foundation.postgres_mark import check_postgres_mark
 from foundation.postgres_snapshot import PartitionSnapshot, read_partition_snapshot
 from foundation.redis_cluster_mark import ClusterMark
 from foundation.service import Refused
-from shard_worker.restore_rows import Chunk, RestoreRows
+from shard_worker.redis_restore_rows import Chunk, RestoreRows
 from shard_worker.restore_steps import Archive, NoArchive, Start
 
 IDLE_MS: Final = 60_000

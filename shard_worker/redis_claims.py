@@ -33,8 +33,8 @@ class Taken:
 async def take(
     shard: ShardRedis,
     reader: KafkaReader,
-    epochs: Mapping[Partition, Epoch],
     *,
+    epochs: Mapping[Partition, Epoch],
     bounds: Mapping[Partition, LogBounds],
     may_begin: bool,
 ) -> Taken:
@@ -61,11 +61,11 @@ async def take(
                 raise Refused(f"partition {partition} cannot be served: {reply}")
     if taken.claims:
         # Anew: until the claim, whoever served the partition applied what was appended since `bounds`.
-        await _compare_with_log(reader, taken, await reader.bounds())
+        await _compare_with_log(reader, taken, bounds=await reader.bounds())
     return taken
 
 
-async def _compare_with_log(reader: KafkaReader, taken: Taken, bounds: Mapping[Partition, LogBounds]) -> None:
+async def _compare_with_log(reader: KafkaReader, taken: Taken, *, bounds: Mapping[Partition, LogBounds]) -> None:
     """Move to `lost` what this log does not continue."""
     marks: dict[Partition, LastRecord] = {}
     for partition, claim in list(taken.claims.items()):
@@ -73,16 +73,16 @@ async def _compare_with_log(reader: KafkaReader, taken: Taken, bounds: Mapping[P
         fault = log_fault(claim.next_offset, claim.last, bounds=bound)
         if fault is not None:
             cause = Cause.GAP if claim.next_offset < bound.begin else Cause.OTHER_LOG
-            _lose(taken, partition, Loss(cause, fault))
+            _lose(taken, partition, loss=Loss(cause, fault))
         elif claim.last is not None and claim.last.offset >= bound.begin:
             marks[partition] = claim.last
     found = await reader.find({partition: Offset(mark.offset) for partition, mark in marks.items()})
     for partition, mark in marks.items():
         fault = last_record_fault(mark, found[partition])
         if fault is not None:
-            _lose(taken, partition, Loss(Cause.OTHER_LOG, fault))
+            _lose(taken, partition, loss=Loss(Cause.OTHER_LOG, fault))
 
 
-def _lose(taken: Taken, partition: Partition, loss: Loss) -> None:
+def _lose(taken: Taken, partition: Partition, *, loss: Loss) -> None:
     claim = taken.claims.pop(partition)
     taken.lost[partition] = replace(loss, given_up=claim.next_offset)

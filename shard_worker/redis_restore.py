@@ -1,11 +1,4 @@
-"""Makes one partition's keys anew, in steps that each leave something safe behind.
-
-1. wipe: keys gone, progress = (restoring, my epoch, my token, chunks 0). Nobody applies, nobody serves it.
-2. chunks, one by one in order: each counts itself. Stopped here, the next claim finds `restoring` and begins at 1.
-3. own: only with my token and all chunks → owned, at the source's offset. From here on it is a true prefix of the log.
-4. claim, by the session: the writer is set, the log is applied. Stopped before, the next claim does it.
-A reply that is lost is one that was carried out or not: both are states of this list, and the next claim tells which.
-"""
+"""Makes one partition's keys anew, in numbered steps that each leave something safe behind."""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -13,9 +6,9 @@ from typing import Any, Final
 
 from contracts.ids import Epoch, Partition, ShardId
 from contracts.progress import State
+from shard_worker.redis_restore_rows import Chunk
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.replies import BadReply
-from shard_worker.restore_rows import Chunk
 from shard_worker.restore_steps import Attempt, Event, Loss, Start, Step
 
 WIPE: Final = "sb1_wipe"
@@ -28,7 +21,13 @@ TOKEN_BYTES: Final = 12
 class PartitionMaker:
     """One attempt on one partition: `wipe`, `write` any number of times, `own`; each returns what came of it.
 
-    Raises RedisError when it is unknown what was carried out: the attempt is over then.
+    1. wipe: keys gone, progress = (restoring, my epoch, my token, chunks 0). Nobody applies, nobody serves it.
+    2. chunks, one by one in order: each counts itself. Stopped here, the next claim finds `restoring` and begins at 1.
+    3. own: only with my token and all chunks → owned, at the source's offset. From here on it is a true prefix.
+    4. claim, by the session: the writer is set, the log is applied. Stopped before, the next claim does it.
+
+    Raises RedisError when a reply is lost: the call was carried out or not, both are states of this list, and the next
+    claim tells which.
     """
 
     def __init__(self, shard: ShardRedis, partition: Partition, *, epoch: Epoch, shard_id: ShardId) -> None:
@@ -82,7 +81,7 @@ class PartitionMaker:
 
 
 async def make(
-    maker: PartitionMaker, loss: Loss, attempt: Attempt, *, start: Start, chunks: AsyncIterator[list[Chunk]] | None
+    maker: PartitionMaker, loss: Loss, *, attempt: Attempt, start: Start, chunks: AsyncIterator[list[Chunk]] | None
 ) -> AsyncIterator[Attempt]:
     """Carry a planned attempt out, yielding it after each step; stop asking and it is given up where it stands.
 

@@ -29,11 +29,11 @@ async def read_requests(redis: Redis, own: Container[Partition]) -> dict[Partiti
             if request.partition in own:
                 found[request.partition] = (request_id, request)
             else:
-                await _refuse(redis, request_id, request)
+                await _refuse(redis, request_id, request=request)
     return found
 
 
-async def _refuse(redis: Redis, request_id: str, request: RestoreRequest) -> None:
+async def _refuse(redis: Redis, request_id: str, *, request: RestoreRequest) -> None:
     status = RestoreStatus(state=RestoreState.REFUSED, request=request_id, reason="this shard does not own it")
     await redis.hset(redis_keys.RESTORE_STATUS, str(request.partition), encode_json(status))
     await redis.hdel(redis_keys.RESTORE_REQUESTS, request_id)

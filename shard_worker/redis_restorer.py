@@ -202,7 +202,7 @@ class Restorer:
             total = await archived.count_scores()
             chunks = archived.chunks(named_rows=tools.settings.top_rows * TRACKED_PER_SHOWN)
         told_s = monotonic_s()
-        async for attempt in make(maker, loss, self._attempt, start=plan.start, chunks=chunks):
+        async for attempt in make(maker, loss, attempt=self._attempt, start=plan.start, chunks=chunks):
             self._attempt = attempt
             if not attempt.is_over and not tools.lease.is_held:
                 self._attempt = attempt.after(Event.FAILED)  # who holds it now begins with a wipe of its own

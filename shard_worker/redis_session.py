@@ -158,7 +158,7 @@ class Session:
         taken = await take(
             self._tools.shard,
             self._reader,
-            {partition: self.epochs[partition] for partition in sorted(partitions)},
+            epochs={partition: self.epochs[partition] for partition in sorted(partitions)},
             bounds=bounds,
             may_begin=not self._tools.settings.common.postgres_url,
         )

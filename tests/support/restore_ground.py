@@ -5,8 +5,8 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ from contracts.partition_key import partition_of
 from contracts.periods import PeriodCalendar
 from contracts.progress import State, read_progress
 from contracts.record import ActionRecord, AdjustRecord, EraseRecord, HideRecord, Record, UnhideRecord, encode
+from foundation.kafka_topics import create_topics
 from foundation.postgres_connect import connect
+from foundation.settings import load_common
 from shardboard.embedded.ports import free_ports
 from shardboard.embedded.valkey import ValkeyServer
 from tests.support.apply_model import ApplyModel, LogRecord
@@ -197,6 +199,29 @@ class RestoreGround:
 
         self.ending.push_async_callback(end)
         return process
+
+
+@asynccontextmanager
+async def restore_ground(
+    redis_server: ValkeyServer, *, kafka: str, cache: str, postgres: str, topic: str, folder: Path
+) -> AsyncIterator[RestoreGround]:
+    """A topic of its own on given servers; all processes started through it end with it."""
+    settings = {
+        "KAFKA": kafka,
+        "ACTIONS_TOPIC": topic,
+        "DEAD_TOPIC": f"{topic}.dead",
+        "SHARDS": f"s1={redis_server.address}",
+        "SHARD": "s1",
+        "CACHE_URL": cache,
+        "POSTGRES_URL": postgres,
+        "LEASE_MS": "500",
+    }
+    common = load_common({f"SHARDBOARD_{key}": value for key, value in settings.items() if key != "SHARD"})
+    await create_topics(common, partitions=PARTITIONS, replication=1)
+    async with AsyncExitStack() as ending:
+        redis = await ending.enter_async_context(Redis.from_url(redis_server.address))
+        producer = await ending.enter_async_context(AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True))
+        yield RestoreGround(settings, redis, redis_server, producer, folder, ending)
 
 
 def action(user: UserId, rng: random.Random, *, points: int | None = None) -> ActionRecord:

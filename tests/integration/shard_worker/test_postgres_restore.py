@@ -81,7 +81,7 @@ class Restored:
             assert isinstance(head, ArchivedHead)
             chunks = archived.chunks(named_rows=100)
             planned = attempt.after(Event.PLANNED)
-            async for attempt in make(maker, loss, planned, start=head.start, chunks=chunks):
+            async for attempt in make(maker, loss, attempt=planned, start=head.start, chunks=chunks):
                 if attempt.step is not Step.OWNED:
                     assert (await self.progress()).state is State.RESTORING
         assert attempt.step is Step.OWNED, (attempt, maker.refusal)

@@ -111,14 +111,6 @@ async def test_only_the_repeats_of_a_batch_are_dropped(rig: Rig) -> None:
     assert (result.repeats, await rig.score("a"), await rig.score("b")) == (1, 5, 2)
 
 
-async def test_repeat_whose_next_ones_carry_limits_ends_no_worker(rig: Rig) -> None:
-    """Without the first, the second one's limits divide what is left into two batches; each is a repeat too."""
-    await rig.send(rig.act(1, id="x"))
-    limited = rig.act(1, id="x", limits=Limits(cap_per_day=9))
-    await rig.send(rig.act(1, id="x"), limited, rig.act(1, id="x"), rig.act(2, id="y"))
-    assert await rig.score() == 3
-
-
 async def test_kept_id_is_a_repeat_until_its_time(rig: Rig) -> None:
     kept = T0 + 5 * W
     await rig.send(rig.act(5, id="x", keep_until=kept))

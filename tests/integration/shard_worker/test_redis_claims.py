@@ -66,7 +66,7 @@ async def test_what_another_worker_applied_since_we_looked_at_the_log_is_no_othe
     bounds = await ground.reader.bounds()
     last = await ground.append(b"2")
     await ground.apply_up_to(last)
-    taken = await take(await ground.worker("second"), ground.reader, {P: EPOCH}, bounds=bounds, may_begin=False)
+    taken = await take(await ground.worker("second"), ground.reader, epochs={P: EPOCH}, bounds=bounds, may_begin=False)
     assert taken.lost == {}
     assert taken.claims[P].next_offset == last.offset + 1
 
@@ -77,13 +77,13 @@ async def test_a_position_beyond_the_log_is_another_log(ground: Ground) -> None:
     last = await ground.append(b"1")
     await ground.apply_up_to(LastRecord(last.offset + 5, last.append_ms, last.crc32))
     bounds = await ground.reader.bounds()
-    taken = await take(worker, ground.reader, {P: EPOCH}, bounds=bounds, may_begin=False)
+    taken = await take(worker, ground.reader, epochs={P: EPOCH}, bounds=bounds, may_begin=False)
     assert (taken.claims, taken.lost[P].cause) == ({}, Cause.OTHER_LOG)
 
 
 async def test_a_partition_without_state_begins_at_the_log_if_it_may_and_is_lost_otherwise(ground: Ground) -> None:
     worker, bounds = await ground.worker("first"), await ground.reader.bounds()
-    lost = await take(worker, ground.reader, {P: EPOCH}, bounds=bounds, may_begin=False)
+    lost = await take(worker, ground.reader, epochs={P: EPOCH}, bounds=bounds, may_begin=False)
     assert lost.lost[P].cause is Cause.ABSENT
-    begun = await take(worker, ground.reader, {P: EPOCH}, bounds=bounds, may_begin=True)
+    begun = await take(worker, ground.reader, epochs={P: EPOCH}, bounds=bounds, may_begin=True)
     assert begun.claims[P].next_offset == 0

@@ -22,9 +22,9 @@ from shard_worker.fold import Folder, Position
 from shard_worker.local_top import LocalTop
 from shard_worker.redis_applier import Applier
 from shard_worker.redis_restore import PartitionMaker, make
+from shard_worker.redis_restore_rows import Chunk, Word
 from shard_worker.redis_shard import ShardRedis, library_code
 from shard_worker.replies import Absent, Claimed, InState
-from shard_worker.restore_rows import Chunk, Word
 from shard_worker.restore_steps import Attempt, Cause, Event, Loss, Start
 from tests.support.apply_model import LogRecord
 from tests.support.histories import RULES, START_MS
@@ -146,7 +146,7 @@ class Sim:
 
         maker = PartitionMaker(worker.shard, P, epoch=E, shard_id=ShardId("s1"))
         start = Start(Offset(at), log_ms, None, at, at)
-        return make(maker, loss, Attempt().after(Event.PLANNED), start=start, chunks=chunks())
+        return make(maker, loss, attempt=Attempt().after(Event.PLANNED), start=start, chunks=chunks())
 
     async def _apply(self, worker: Worker, position: Position) -> None:
         records = self.log[position.next_offset : position.next_offset + self.rng.randint(1, 2)]

@@ -5,12 +5,10 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
 
 from contracts import redis_keys
@@ -18,10 +16,8 @@ from contracts.ids import Partition, PeriodId, UserId
 from contracts.partition_key import partition_of
 from contracts.record import HideRecord
 from contracts.tops import GlobalTop, decode_global_top
-from foundation.kafka_topics import create_topics
 from foundation.postgres_connect import connect
-from foundation.settings import load_common
-from tests.support.restore_ground import PARTITIONS, RestoreGround, action, fresh_id
+from tests.support.restore_ground import PARTITIONS, RestoreGround, action, fresh_id, restore_ground
 from tests.support.services import StartPostgres, StartValkey
 from tests.support.wait import wait_until
 from tests.support.worker_process import ROOT, WorkerProcess
@@ -40,24 +36,15 @@ async def ground(
 ) -> AsyncIterator[RestoreGround]:
     start: StartValkey = request.getfixturevalue(f"start_{request.param}")
     server, cache = await start("s1"), await start_valkey("cache")
-    settings = {
-        "KAFKA": kafka_address,
-        "ACTIONS_TOPIC": unique_name,
-        "DEAD_TOPIC": f"{unique_name}.dead",
-        "SHARDS": f"s1={server.address}",
-        "SHARD": "s1",
-        "CACHE_URL": cache.address,
-        "POSTGRES_URL": postgres_database,
-        "LEASE_MS": "500",
-    }
-    common = load_common({f"SHARDBOARD_{key}": value for key, value in settings.items() if key != "SHARD"})
-    await create_topics(common, partitions=PARTITIONS, replication=1)
-    async with AsyncExitStack() as ending:
-        redis = await ending.enter_async_context(Redis.from_url(server.address))
-        producer = await ending.enter_async_context(
-            AIOKafkaProducer(bootstrap_servers=kafka_address, enable_idempotence=True)
-        )
-        yield RestoreGround(settings, redis, server, producer, tmp_path, ending)
+    async with restore_ground(
+        server,
+        kafka=kafka_address,
+        cache=cache.address,
+        postgres=postgres_database,
+        topic=unique_name,
+        folder=tmp_path,
+    ) as ground:
+        yield ground
 
 
 async def test_deleted_data_directory_comes_back_from_postgres_and_the_log(ground: RestoreGround) -> None:

@@ -8,9 +8,9 @@ from redis.asyncio import Redis
 from contracts import redis_keys
 from contracts.ids import Epoch, LogMs, Offset, Partition, PeriodId, ShardId
 from shard_worker.redis_restore import PartitionMaker
+from shard_worker.redis_restore_rows import Chunk
 from shard_worker.redis_shard import ShardRedis, library_code
 from shard_worker.replies import Claimed, InState
-from shard_worker.restore_rows import Chunk
 from shard_worker.restore_steps import Cause, Event, Loss, Start
 
 P = Partition(3)

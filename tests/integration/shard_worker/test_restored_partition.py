@@ -19,7 +19,7 @@ from shard_worker.postgres_restore import ArchivedPartition, ArchiveReader
 from shard_worker.redis_restore import PartitionMaker, make
 from shard_worker.redis_shard import ShardRedis, library_code
 from shard_worker.restore_steps import Archive as ArchivedHead
-from shard_worker.restore_steps import Attempt, Cause, Loss, Step
+from shard_worker.restore_steps import Attempt, Cause, Event, Loss, Step
 from tests.support.apply_model import LogRecord
 from tests.support.archives import Archive
 from tests.support.histories import CALENDAR, RULES, START_MS
@@ -33,7 +33,7 @@ MARK = ClusterMark("d", "t", 8, CALENDAR.spec, W)
 BY: dict[str, Any] = {"v": 1, "received_at": 0, "by": "m", "reason": "r"}
 
 
-def act(user: str, id: str, points: int = 1, **more: Any) -> ActionRecord:  # noqa: A002
+def act(user: str, id: str, *, points: int = 1, **more: Any) -> ActionRecord:  # noqa: A002
     return ActionRecord(
         v=1, id=ActionId(id), user_id=UserId(user), received_at=NOW, action="commit", points=points, at=NOW, **more
     )
@@ -41,13 +41,13 @@ def act(user: str, id: str, points: int = 1, **more: Any) -> ActionRecord:  # no
 
 HISTORY: list[tuple[Record, int]] = [
     (act("kat", "kept", keep_until=NOW + 9 * W), NOW - 2 * W),
-    (act("ann", "first", 5), NOW - W),
+    (act("ann", "first", points=5), NOW - W),
     (act("eve", "gone"), NOW - 1),
     (act("bob", "one", limits=Limits(cap_per_day=1)), NOW),
     (act("bob", "two", limits=Limits(cap_per_day=1)), NOW),
     (HideRecord(id=ActionId("hide"), user_id=UserId("ann"), **BY), NOW),
     (EraseRecord(id=ActionId("erase"), user_id=UserId("eve"), **BY), NOW),
-    (act("ann", "second", 2), NOW + 7),
+    (act("ann", "second", points=2), NOW + 7),
 ]
 LATER = (act("bob", "later"), NOW + 8)
 """Archived, but not in the scores yet."""
@@ -84,7 +84,8 @@ async def restore(partition: Partition, postgres: str, *, redis_url: str) -> dic
         assert isinstance(archived, ArchivedPartition)
         assert isinstance(archived.head, ArchivedHead)
         chunks = archived.chunks(named_rows=10)
-        async for attempt in make(maker, Loss(Cause.ABSENT), archived.head.start, chunks=chunks):
+        planned = attempt.after(Event.PLANNED)
+        async for attempt in make(maker, Loss(Cause.ABSENT), attempt=planned, start=archived.head.start, chunks=chunks):
             assert attempt.step is not Step.OVER, maker.refusal
     reader.close()
     assert attempt.step is Step.OWNED, maker.refusal

@@ -3,7 +3,7 @@
 import msgspec
 
 from contracts.ids import Id16, LogMs, Offset, Partition, PeriodId, UserId, Window
-from shard_worker.restore_rows import Chunk, RestoreRows
+from shard_worker.redis_restore_rows import Chunk, RestoreRows
 
 ID = Id16(bytes(range(16)))
 A, B, C = UserId("a"), UserId("b"), UserId("c")
