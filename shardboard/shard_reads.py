@@ -72,6 +72,11 @@ class Shards:
 
     async def owned_by(self, shard: ShardId, partitions: int) -> dict[Partition, Progress]:
         """The partitions whose progress in this shard's Redis says owned. Raises ShardUnreachable."""
+        held = await self.held_by(shard, partitions)
+        return {partition: progress for partition, progress in held.items() if progress.state is State.OWNED}
+
+    async def held_by(self, shard: ShardId, partitions: int) -> dict[Partition, Progress]:
+        """The partitions that have any progress in this shard's Redis. Raises ShardUnreachable."""
 
         async def read(redis: Redis) -> Any:
             pipe = redis.pipeline(transaction=False)
@@ -82,7 +87,7 @@ class Shards:
         found = {}
         for number, fields in enumerate(await self._ask(shard, read)):
             progress = read_progress({key.decode(): value.decode() for key, value in fields.items()})
-            if progress is not None and progress.state is State.OWNED:
+            if progress is not None:
                 found[Partition(number)] = progress
         return found
 

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "status": "shardboard.cli.status",
     "scores": "shardboard.cli.scores",
     "verify": "shardboard.cli.verify",
+    "restore": "shardboard.cli.restore",
     "dead": "shardboard.cli.dead",
     "replay": "shardboard.cli.replay",
     "token": "shardboard.cli.token",

@@ -1,7 +1,7 @@
-"""`shardboard db upgrade|status`: the schema of the archive in Postgres."""
+"""`shardboard db upgrade|status|rebuild-map`: the schema of the archive in Postgres, and the shard map in it."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -63,6 +63,47 @@ def status(output: OutputOption = Output.TABLE, data_dir: DataDirOption = None) 
         lines = [f"applied  {name}" for name in found.applied] + [f"missing  {name}" for name in found.missing]
         typer.echo("\n".join(lines))
     raise typer.Exit(ExitCode.OK if found.is_current else ExitCode.DIFFERENT)
+
+
+@app.command("rebuild-map")
+def rebuild_map(
+    apply: Annotated[bool, typer.Option("--apply", help="Write the map; without it only show it.")] = False,
+    output: OutputOption = Output.TABLE,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Rebuild the shard map after a loss of Postgres, from what every shard's Redis holds: the newest epoch wins.
+
+    All shards must answer. Nothing is written when two shards hold a partition at the same epoch, when none holds it,
+    or when Postgres has a newer epoch: those are told. Run it while no partition is being moved.
+
+    Exits with 0 when the map was written, 1 when it would be (see --apply), 3 when somebody must look first, 5 when a
+    shard or Postgres does not answer, 6 when the map is right already.
+
+    Example:  shardboard db rebuild-map --apply
+    """
+    import os
+
+    import msgspec
+    from rich.console import Console
+
+    from contracts.exit_codes import ExitCode
+    from foundation.settings import load_common
+    from shardboard.command_error import CommandError
+    from shardboard.deployment import find_deployment
+    from shardboard.rebuild.render import render
+    from shardboard.rebuild.run import rebuild_map as run
+    from shardboard.shard_reads import ShardUnreachable
+
+    common = load_common(find_deployment(data_dir, os.environ).environ)
+    try:
+        report = _with_connection(data_dir, lambda connection: run(connection, common.shards, is_applied=apply))
+    except ShardUnreachable as error:
+        raise CommandError(ExitCode.FAILED, str(error)) from error
+    if output is Output.JSON:
+        typer.echo(msgspec.json.encode(report))
+    else:
+        Console(highlight=False).print(render(report))
+    raise typer.Exit(report.exit_code)
 
 
 def _with_connection(data_dir: "Path | None", run: "Callable[[Connection], Awaitable[_T]]") -> _T:

@@ -1,0 +1,58 @@
+"""The map as the shards tell it: the newest epoch wins, what is doubtful is told and not decided."""
+
+from contracts.exit_codes import ExitCode
+from contracts.ids import Epoch, LogMs, Offset, Partition, ShardId
+from contracts.progress import Progress, State
+from shardboard.rebuild.choose import MapReport, RebuiltPartition, rebuild
+
+S1, S2 = ShardId("s1"), ShardId("s2")
+P = Partition(0)
+
+
+def held(shard: ShardId, epoch: int, *, state: State = State.OWNED, fenced: bool = False) -> tuple[ShardId, Progress]:
+    return shard, Progress(
+        owner=shard, state=state, epoch=Epoch(epoch), fenced=fenced, writer="w", token="", chunks=0,
+        next_offset=Offset(1), log_ms=LogMs(1), last=None, points=1, counted=1,
+    )  # fmt: skip
+
+
+def only(*holders: tuple[ShardId, Progress], stored: tuple[ShardId, int] | None = None) -> RebuiltPartition:
+    (row,) = rebuild(1, {P: holders}, stored={} if stored is None else {P: stored}).partitions
+    return row
+
+
+def test_newest_epoch_wins() -> None:
+    row = only(held(S1, 3), held(S2, 4))
+    assert (row.finding, row.owner, row.epoch, row.others) == ("new", "s2", 4, ("s1@3:owned",))
+
+
+def test_whole_state_beats_one_being_made_and_one_given_away() -> None:
+    assert only(held(S1, 4, state=State.COPYING), held(S2, 4)).owner == "s2"
+    row = only(held(S1, 4, fenced=True), held(S2, 4))
+    assert (row.finding, row.owner, row.epoch) == ("new", "s2", 4)
+
+
+def test_fence_of_a_lost_move_is_lifted_by_a_newer_epoch() -> None:
+    row = only(held(S1, 4, fenced=True), held(S2, 4, state=State.COPYING))
+    assert (row.finding, row.owner, row.epoch) == ("new", "s1", 5)
+
+
+def test_two_whole_states_at_one_epoch_are_a_conflict() -> None:
+    assert only(held(S1, 4), held(S2, 4)).finding == "conflict"
+
+
+def test_postgres_is_compared() -> None:
+    assert only(held(S1, 4), stored=(S1, 4)).finding == "same"
+    assert only(held(S1, 4), stored=(S2, 3)).finding == "changed"
+    assert only(held(S1, 4), stored=(S1, 5)).finding == "newer_in_postgres"
+    assert only(held(S1, 4), stored=(S2, 4)).finding == "conflict"
+    assert only(stored=(S2, 4)).finding == "same"
+    assert only().finding == "missing"
+
+
+def test_exit_code_says_whether_somebody_must_look() -> None:
+    new = rebuild(1, {P: [held(S1, 4)]}, stored={})
+    assert (new.exit_code, len(new.changes)) == (ExitCode.DIFFERENT, 1)
+    assert MapReport(partitions=new.partitions, applied=True).exit_code is ExitCode.OK
+    assert rebuild(1, {P: [held(S1, 4)]}, stored={P: (S1, 4)}).exit_code is ExitCode.NOTHING_TO_DO
+    assert rebuild(2, {P: [held(S1, 4)]}, stored={}).exit_code is ExitCode.REFUSED
