@@ -48,7 +48,8 @@ async def _run(mutants: Sequence[Mutant], *, jobs: int) -> ExitCode:
         ]
         exit_code, output = await gardens[0].run_tests(tests, s_max=RUN_S_MAX * len(mutants))
         if exit_code != PYTEST_PASSED:
-            _say(f"{output}\nThe tests fail without any mutant: nothing can be told of the mutants.")
+            told = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))] or [output]
+            _say("\n".join([*told, "The tests do not pass without a mutant: nothing can be told of the mutants."]))
             return ExitCode.UNKNOWN
         _say(f"{len(tests)} tests pass without a mutant ({perf_counter() - began_s:.0f} s, with the servers' start)")
         waiting, fates = deque(mutants), Counter[Fate]()
