@@ -30,11 +30,12 @@ async def ground(
     request: pytest.FixtureRequest,
     kafka_address: str,
     start_valkey: StartValkey,
+    start_redis7: StartValkey,
     postgres_database: str,
     unique_name: str,
     tmp_path: Path,
 ) -> AsyncIterator[RestoreGround]:
-    start: StartValkey = request.getfixturevalue(f"start_{request.param}")
+    start = start_redis7 if request.param == "redis7" else start_valkey
     server, cache = await start("s1"), await start_valkey("cache")
     async with restore_ground(
         server,
