@@ -213,6 +213,12 @@ class ActionLog:
         if batch is None:
             return
         batch.sent_at_s = monotonic_s()
+        if batch.first_at_s < batch.sent_at_s - self._deadline_s:
+            # We were frozen. Whoever sent these has had no answer and asks again; should the freeze have been longer
+            # than a window, both would count.
+            self._resolve(batch, Lost.NOT_SENT)
+            self._mark_dirty(lane)
+            return
         try:
             answer = await producer.send(batch.builder, lane.partition)
         except BaseException:

@@ -1,6 +1,7 @@
 """One idempotent Kafka producer from its connection to its end. kafka_log.py replaces it when it is wedged."""
 
 import asyncio
+from itertools import chain
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -82,8 +83,12 @@ class Producer:
 
         1. End the sender: the request on its way comes back or times out, none follows.
         2. Fail what is left, so that everyone who waits learns of it and `stop` goes on to close the connections.
+           Each batch has a second future, for whoever waits for room; with nobody there it would be warned about.
         """
         sender = self._inner._sender.sender_task  # noqa: SLF001
         sender.cancel()
         await asyncio.wait({sender}, timeout=_KILL_S_MAX)
-        self._inner._message_accumulator.fail_all(KafkaError("cut off: not acknowledged in time"))  # noqa: SLF001
+        waiting = self._inner._message_accumulator  # noqa: SLF001
+        for batch in chain(waiting._pending_batches, *waiting._batches.values()):  # noqa: SLF001
+            batch._drain_waiter.add_done_callback(asyncio.Future.exception)  # noqa: SLF001
+        waiting.fail_all(KafkaError("cut off: not acknowledged in time"))

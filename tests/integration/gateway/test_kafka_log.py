@@ -24,7 +24,7 @@ from shardboard.embedded.kafka import KafkaServer
 from shardboard.embedded.ports import free_ports
 from tests.support.running_gateway import CATALOGUE, Answer, RunningGateway, read_log, running_gateway, token_for
 from tests.support.services import StartKafka
-from tests.support.wait import wait_until
+from tests.support.wait import wait_until, wait_until_sync
 
 TOKEN = token_for("service", scopes=(SCOPE_WRITE_ANY,), ttl_s=3600)
 ANSWER_S_MAX = 5.0
@@ -163,6 +163,26 @@ async def test_a_drain_answers_what_is_pending(
     assert {answer.status for answer in taken} == {201}
     log = await read_log(gateway_env["SHARDBOARD_KAFKA"], gateway_env["SHARDBOARD_ACTIONS_TOPIC"])
     assert {answer.json["action_id"] for answer in taken} <= {record.id for _, _, _, record in log}
+
+
+async def test_a_frozen_gateway_sends_nothing_that_it_should_have_answered(gateway_env: dict[str, str]) -> None:
+    """The event loop stands still beyond the deadline while actions gather: they are refused, not sent late."""
+    environ = {**gateway_env, "SHARDBOARD_TICK_MS": "40", "SHARDBOARD_PRODUCE_DEADLINE_MS": "200"}
+    refused: list[str] = []
+    async with running_gateway(environ) as gateway:
+        await wait_until(gateway.is_ready, timeout_s=20, what="the gateway to be ready")
+        for n in range(8):
+            body = act(f"user-{n}")
+            post = asyncio.create_task(gateway.post(body, token=TOKEN))
+            await wait_until(lambda: _has_pending(gateway), what="the action to be pending")
+            thaw_s = time.monotonic() + 0.3
+            wait_until_sync(lambda thaw_s=thaw_s: time.monotonic() > thaw_s)  # type: ignore[misc]
+            answer = await post
+            if answer.status == 503:
+                refused.append(body["action_id"])
+    log = await read_log(gateway_env["SHARDBOARD_KAFKA"], gateway_env["SHARDBOARD_ACTIONS_TOPIC"])
+    assert refused
+    assert not set(refused) & {record.id for _, _, _, record in log}
 
 
 async def test_production_refuses_a_topic_that_one_broker_can_lose(gateway_env: dict[str, str]) -> None:
