@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from contracts.ids import Offset, Partition
 from contracts.progress import LastRecord
@@ -23,6 +23,8 @@ PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024
 FETCH_WAIT_MS: Final = 500
 """How long a broker holds an empty answer back; a new record ends the wait."""
 REQUEST_TIMEOUT_MS: Final = 10_000
+COMMIT_S_MAX: Final = 2.0
+"""The client would try for as long as Kafka is away; the caller watches over more than this."""
 FIND_S_MAX: Final = 10.0
 """For finding the last applied records again at start."""
 
@@ -115,7 +117,12 @@ class KafkaReader:
         """Show Kafka's tools how far the partitions are applied. Raises KafkaError."""
         if not offsets:  # every partition is lost or waits; the client refuses to commit nothing
             return
-        await self._consumer.commit({self._topics[partition]: offset for partition, offset in offsets.items()})
+        shown = {self._topics[partition]: offset for partition, offset in offsets.items()}
+        try:
+            async with asyncio.timeout(COMMIT_S_MAX):
+                await self._consumer.commit(shown)
+        except TimeoutError as error:
+            raise KafkaTimeoutError(f"no answer within {COMMIT_S_MAX} s") from error
 
 
 def _mark(record: Any) -> LastRecord:
