@@ -72,9 +72,9 @@ def read_from(env: Env) -> Settings:
     settings = Settings(
         common=common,
         tokens=read_tokens(env),
-        listen=env.parsed("LISTEN", "127.0.0.1:8080", parse=parse_address, meaning="public port of the gateway, host:port"),
+        listen=env.parsed("LISTEN", "127.0.0.1:8080", parse=parse_address, meaning="public port, host:port"),
         cors_origins=env.parsed(
-            "CORS_ORIGINS", "", parse=_parse_origins, meaning="web origins that may use the API, comma-separated; * is any"
+            "CORS_ORIGINS", "", parse=_parse_origins, meaning="web origins let in, comma-separated; * is any"
         ),
         actions_file=Path(env.text("ACTIONS_FILE", "actions.toml", meaning="the action catalogue")),
         is_demo=env.flag("DEMO", False, meaning="demo users may act without a token; never in production"),
