@@ -100,7 +100,7 @@ async def running_gateway(environ: Mapping[str, str]) -> AsyncIterator[RunningGa
 
 
 def token_for(
-    user_id: str, *, scopes: Sequence[str] = (), ttl_s: int = 600, secret: str = DEVELOPMENT_SECRET, **claims: Any
+    user_id: str, *, scopes: Sequence[str] = (), ttl_s: int = 7_200, secret: str = DEVELOPMENT_SECRET, **claims: Any
 ) -> str:
     """A token as `shardboard token` makes it."""
     return jwt.encode(

@@ -15,7 +15,7 @@ from gateway.token_rules import Caller
 
 SECRET = "a-secret-of-the-unit-tests-0123456789"
 NOW_MS = int(time.time() * 1000)
-CLAIMS: dict[str, Any] = {"iss": "shardboard", "aud": "shardboard", "sub": "alice", "exp": NOW_MS // 1000 + 600}
+CLAIMS: dict[str, Any] = {"iss": "shardboard", "aud": "shardboard", "sub": "alice", "exp": NOW_MS // 1000 + 7_200}
 
 
 def checker(metrics: Metrics | None = None) -> TokenChecker:
