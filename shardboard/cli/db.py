@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
     from foundation.postgres_connect import Connection
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 _T = TypeVar("_T")
 
 
 @app.callback()
 def db() -> None:
-    """The archive's schema, for a Postgres of your own: `shardboard up` keeps its own up to date."""
+    """The archive's schema, for a Postgres of your own: `shardboard up` keeps its own up to date.
+
+    Example:  shardboard db status
+    """
 
 
 @app.command()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shardboard.dead.box import DeadBox
     from shardboard.dead.letters import Letter, LetterRow
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 _T = TypeVar("_T")
 Numbers = Annotated[list[int] | None, typer.Argument(help="Numbers of letters, from `dead list`.", show_default=False)]
 
@@ -37,6 +37,8 @@ def dead() -> None:
 
     The worker goes on without them. Look at one with `show`; once it decodes (after an update), or its score has room,
     `replay` sends it again; what nobody needs, `drop`.
+
+    Example:  shardboard dead list --output json | jq length
     """
 
 

@@ -6,7 +6,7 @@ import typer
 
 from shardboard.cli.options import Output, OutputOption
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
