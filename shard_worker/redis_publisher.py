@@ -73,6 +73,11 @@ class RedisPublisher:
         self.catching_up: frozenset[Partition] = frozenset()
         """Partitions whose rows were carried in the last publication."""
 
+    def begin(self) -> None:
+        """A session begins: another worker may have served the shard since we published last. Its tops would make ours
+        look old, so the next publication reads what is there first and takes a newer incarnation."""
+        self._must_read = True
+
     def offer(self, snapshot: Snapshot | None, *, is_changed: bool) -> None:
         """The newest state; None when this worker serves the shard no more. `is_changed`: do not wait for a beat."""
         self._newest = snapshot

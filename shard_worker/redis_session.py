@@ -111,6 +111,7 @@ class Session:
 
         Raises Refused when keys are damaged.
         """
+        self._tools.publisher.begin()
         await self._reader.start()
         await self._take(set(self.epochs))
         self.is_following = True

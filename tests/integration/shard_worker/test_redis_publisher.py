@@ -76,6 +76,21 @@ async def test_incarnation_grows_though_the_clock_is_behind(valkey: Redis) -> No
     assert top.order == (ahead + 1, 1)
 
 
+async def test_a_worker_that_takes_over_again_is_newer_than_the_one_between(valkey: Redis) -> None:
+    """First, second, first again: its tops would be ignored as older than the second's."""
+    async with publishing(valkey) as first:
+        first.offer(at(1, ada=1), is_changed=True)
+        await until_published(valkey, ada=1)
+        first.offer(None, is_changed=False)
+        async with publishing(valkey) as second:
+            second.offer(at(2, ada=2), is_changed=True)
+            between = await until_published(valkey, ada=2)
+        first.begin()
+        first.offer(at(3, ada=3), is_changed=True)
+        again = await until_published(valkey, ada=3)
+    assert again.order > between.order
+
+
 async def test_first_publication_is_not_older_than_what_another_shard_published(valkey: Redis) -> None:
     """The partition came from s2, which was further: its rows are carried until the worker is there."""
     await store(valkey, shard_top("s2", {P: (1, 9)}, boards={ALL_TIME: {"ada": 9}}, sequence=1))

@@ -219,6 +219,12 @@ async def test_standby_takes_over_and_the_frozen_one_writes_nothing(deployment: 
     second.signal(signal.SIGTERM)
     assert await second.ended() == 0
     await wait_until(lambda: has_role(first, "active"), timeout_s=20, what="the first one to take over again")
+    between = await deployment.top()
+    assert between is not None
+    await deployment.act(rng, 100)
+    top = await deployment.until_published()
+    assert top.order > between.order, "the merger would take it for an older one"
+    await assert_top_is_exact(deployment, top)
 
 
 async def test_hidden_user_leaves_the_top_and_comes_back_with_what_was_earned(deployment: Deployment) -> None:
