@@ -14,8 +14,7 @@ from archiver.settings import Settings
 from contracts.clock import monotonic_s
 from contracts.ids import Offset, Partition
 from foundation.http_internal import InternalPort, Readiness
-from foundation.kafka_cluster import cluster_id
-from foundation.kafka_topics import check_topic
+from foundation.kafka_cluster import read_cluster_mark
 from foundation.logs import get_log
 from foundation.metrics import Metrics
 from foundation.postgres_connect import AWAY, connect
@@ -117,14 +116,7 @@ class Archiver:
     async def _check_ground(self) -> ClusterMark:
         """Refuse servers that are not this deployment's, and a schema that is not this version's."""
         common = self._settings.common
-        topic = await check_topic(common, common.actions_topic)
-        mark = ClusterMark(
-            deployment=await cluster_id(common.kafka),
-            topic=common.actions_topic,
-            partitions=topic.partitions,
-            periods=common.calendar.spec,
-            window_ms=common.rules.window_ms,
-        )
+        mark = await read_cluster_mark(common)
         connection = await connect(common.postgres_url, name="shardboard archiver start")
         try:
             if self._settings.upgrades_schema:

@@ -17,8 +17,7 @@ from contracts.clock import monotonic_s
 from contracts.ids import Partition, UserId
 from contracts.metric_names import ACTIONS_ACCEPTED, ACTIONS_PENDING, PRODUCE_SECONDS, PRODUCER_REBUILDS
 from contracts.partition_key import cached_partitioner
-from foundation.kafka_cluster import cluster_id
-from foundation.kafka_topics import check_topic
+from foundation.kafka_cluster import read_cluster_mark
 from foundation.logs import get_log
 from foundation.metrics import Metrics
 from foundation.redis_cluster_mark import ClusterMark
@@ -331,11 +330,7 @@ class ActionLog:
             )
         try:
             if not self._mark.done():
-                facts = await check_topic(common, common.actions_topic)
-                deployment = await cluster_id(common.kafka)
-                periods, window_ms = common.calendar.spec, common.rules.window_ms
-                mark = ClusterMark(deployment, facts.name, facts.partitions, periods, window_ms)
-                self._mark.set_result(mark)
+                self._mark.set_result(await read_cluster_mark(common))
         except BaseException:
             await producer.close(flush_s=0)
             raise

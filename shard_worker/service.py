@@ -10,10 +10,9 @@ from redis.exceptions import RedisError
 from contracts.clock import monotonic_s
 from contracts.shard_map import ShardMap
 from foundation.http_internal import InternalPort, Readiness
-from foundation.kafka_cluster import cluster_id
-from foundation.kafka_topics import check_topic
+from foundation.kafka_cluster import read_cluster_mark
 from foundation.logs import get_log
-from foundation.redis_cluster_mark import ClusterMark, check_cluster_mark, check_never_evicts
+from foundation.redis_cluster_mark import check_cluster_mark, check_never_evicts
 from foundation.redis_connect import connect
 from foundation.service import StopSignal
 from partitioning.ring import static_map
@@ -151,17 +150,10 @@ class Worker:
     async def _check_ground(self) -> ShardMap:
         """Refuse servers that are not this deployment's; return the map."""
         common = self._settings.common
-        topic = await check_topic(common, common.actions_topic)
-        mark = ClusterMark(
-            deployment=await cluster_id(common.kafka),
-            topic=common.actions_topic,
-            partitions=topic.partitions,
-            periods=common.calendar.spec,
-            window_ms=common.rules.window_ms,
-        )
+        mark = await read_cluster_mark(common)
         where = f"the Redis of shard {self._settings.shard}"
         await check_cluster_mark(self._redis, mark, where=where)
         await check_never_evicts(self._redis, where=where)
         await self._tools.shard.load_functions()
         self._tools.publisher.mark = mark
-        return static_map(topic.partitions, [address.shard for address in common.shards])
+        return static_map(mark.partitions, [address.shard for address in common.shards])
