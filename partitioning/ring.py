@@ -6,13 +6,12 @@ from typing import Final
 
 from uhashring import HashRing
 
-from contracts.ids import Epoch, ShardId
-from contracts.shard_map import Ownership, ShardMap
+from contracts.ids import ShardId
+from contracts.shard_map import FIRST_EPOCH, Ownership, ShardMap
 
 LOAD_FACTOR: Final = 1.1
 """No shard gets more than this times its fair share (rounded up): the ring's own spread would reach twice that."""
 FIRST_VERSION: Final = 1
-FIRST_EPOCH: Final = Epoch(1)
 
 
 def caps_of(partitions: int, weights: Mapping[ShardId, int]) -> dict[ShardId, int]:
