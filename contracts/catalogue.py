@@ -10,8 +10,11 @@ POINTS_MIN: Final = 1
 POINTS_MAX: Final = 1_000_000
 ACTIONS_MAX: Final = 10_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
-_FIELDS = frozenset({"points", "description", "limits"})
+TICKET_S_MAX: Final = 7 * 86_400
+"""The shards remember the id of each used ticket until it has expired: a week of them, some 100 bytes each."""
+_FIELDS = frozenset({"points", "description", "limits", "ticket"})
 _LIMITS = frozenset({"cap_per_day", "cooldown_s"})
+_TICKET = frozenset({"after_s", "valid_s"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,15 @@ class ActionLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketRule:
+    """An action that must be asked for first: when its ticket may be used, counted from when it was given."""
+
+    after_ms: int
+    """The least time that earning the points takes."""
+    valid_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueEntry:
     """One action: its points and what earns them."""
 
@@ -30,6 +42,7 @@ class CatalogueEntry:
     points: int
     description: str = ""
     limits: ActionLimits | None = None
+    ticket: TicketRule | None = None
 
 
 class BadCatalogue(ValueError):
@@ -67,7 +80,8 @@ def _entry(name: str, fields: object) -> CatalogueEntry:
     description = fields.get("description", "")
     if not isinstance(description, str):
         raise BadCatalogue(f"actions.{name}.description must be text")
-    return CatalogueEntry(name, points, description, _limits(name, fields.get("limits")))
+    limits, ticket = _limits(name, fields.get("limits")), _ticket(name, fields.get("ticket"))
+    return CatalogueEntry(name, points, description, limits, ticket)
 
 
 def _limits(name: str, limits: Any) -> ActionLimits | None:
@@ -82,6 +96,19 @@ def _limits(name: str, limits: Any) -> ActionLimits | None:
         if cooldown is None
         else 1000 * _whole(f"actions.{name}.limits.cooldown_s", cooldown, low=1, high=86_400),
     )
+
+
+def _ticket(name: str, ticket: Any) -> TicketRule | None:
+    if ticket is None:
+        return None
+    if not isinstance(ticket, dict) or set(ticket) - _TICKET:
+        raise BadCatalogue(f"actions.{name}.ticket may hold only {', '.join(sorted(_TICKET))}")
+    where = f"actions.{name}.ticket"
+    after_s = _whole(f"{where}.after_s", ticket.get("after_s", 0), low=0, high=TICKET_S_MAX)
+    valid_s = _whole(f"{where}.valid_s", ticket.get("valid_s"), low=1, high=TICKET_S_MAX)
+    if after_s >= valid_s:
+        raise BadCatalogue(f"{where}.after_s = {after_s} must be less than valid_s = {valid_s}")
+    return TicketRule(after_ms=1000 * after_s, valid_ms=1000 * valid_s)
 
 
 def _whole(where: str, value: object, *, low: int, high: int) -> int:

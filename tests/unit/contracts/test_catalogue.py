@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.catalogue import ActionLimits, BadCatalogue, CatalogueEntry, parse_catalogue
+from contracts.catalogue import ActionLimits, BadCatalogue, CatalogueEntry, TicketRule, parse_catalogue
 from tests.tidy.sources import ROOT
 
 
@@ -17,6 +17,14 @@ def test_limits_may_be_left_out_or_given_one_by_one() -> None:
     catalogue = parse_catalogue("[actions.a]\npoints=1\n[actions.b]\npoints=1000000\nlimits={cooldown_s=1}")
     assert catalogue["a"].limits is None
     assert catalogue["b"].limits == ActionLimits(cap_per_day=None, cooldown_ms=1000)
+
+
+def test_an_action_may_need_a_ticket() -> None:
+    catalogue = parse_catalogue(
+        "[actions.a]\npoints=1\nticket={after_s=5,valid_s=60}\n[actions.b]\npoints=1\nticket={valid_s=604800}"
+    )
+    assert catalogue["a"].ticket == TicketRule(after_ms=5_000, valid_ms=60_000)
+    assert catalogue["b"].ticket == TicketRule(after_ms=0, valid_ms=604_800_000)
 
 
 def test_the_default_catalogue_prices_the_sample() -> None:
@@ -48,6 +56,12 @@ def test_the_default_catalogue_prices_the_sample() -> None:
         ("[actions.a]\npoints=1\nlimits={cap=1}", "actions.a.limits may hold only"),
         ("[actions.a]\npoints=1\nlimits={cap_per_day=0}", "actions.a.limits.cap_per_day = 0"),
         ("[actions.a]\npoints=1\nlimits={cooldown_s=86401}", "actions.a.limits.cooldown_s = 86401"),
+        ("[actions.a]\npoints=1\nticket=true", "actions.a.ticket may hold only"),
+        ("[actions.a]\npoints=1\nticket={ttl_s=5}", "actions.a.ticket may hold only"),
+        ("[actions.a]\npoints=1\nticket={}", "actions.a.ticket.valid_s = None"),
+        ("[actions.a]\npoints=1\nticket={valid_s=604801}", "actions.a.ticket.valid_s = 604801"),
+        ("[actions.a]\npoints=1\nticket={after_s=-1,valid_s=9}", "actions.a.ticket.after_s = -1"),
+        ("[actions.a]\npoints=1\nticket={after_s=9,valid_s=9}", "after_s = 9 must be less than valid_s = 9"),
     ],
 )
 def test_a_wrong_catalogue_is_refused_with_its_place(text: str, told: str) -> None:
