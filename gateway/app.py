@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from contracts.problems import INTERNAL, INVALID_FIELD, MEDIA_TYPE, FieldError
 from foundation.logs import get_log
+from gateway.access import Needs
 from gateway.field_faults import pointer_to
 from gateway.http_answers import (
     CLOSE,
@@ -27,6 +28,8 @@ from gateway.http_answers import (
     not_found,
     send_problem,
 )
+from gateway.http_guard import Refuse, guarded
+from gateway.http_tokens import TokenChecker
 from gateway.openapi_document import describe
 from gateway.problem import Problem
 from gateway.routes_page import SECURITY_HEADERS, StaticFile, page_routes
@@ -43,18 +46,26 @@ FAILED: Final = Problem(
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One raw endpoint."""
+    """One raw endpoint, and what its caller must bring; `refuse` answers who does not."""
 
     method: str
     path: str
     endpoint: Endpoint
+    needs: Needs
+    refuse: Refuse = send_problem
 
 
 class GatewayApp:
-    """The whole public interface. Stateless itself."""
+    """The whole public interface. Stateless itself. What FastAPI serves is public (`build_rest`)."""
 
-    def __init__(self, routes: tuple[Route, ...], rest: FastAPI, *, cors_origins: frozenset[str]) -> None:
-        self._table = {(route.method, route.path): route.endpoint for route in routes}
+    def __init__(
+        self, routes: tuple[Route, ...], rest: FastAPI, *, cors_origins: frozenset[str], tokens: TokenChecker
+    ) -> None:
+        self.routes = routes
+        self._table = {
+            (route.method, route.path): guarded(route.endpoint, route.needs, tokens=tokens, refuse=route.refuse)
+            for route in routes
+        }
         self._rest = rest
         self._origins = frozenset(origin.encode() for origin in cors_origins)
         self._methods: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""POST /actions as raw ASGI: token, media type, bounded body, judgement, log, receipt. The hot path of the gateway."""
+"""POST /actions as raw ASGI: media type, bounded body, judgement, log, receipt. The hot path behind http_guard.py."""
 
 from typing import Final
 from uuid import uuid4
@@ -10,7 +10,7 @@ from contracts.problems import LOG_UNAVAILABLE, OVERLOADED
 from foundation.metrics import Metrics
 from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, send_answer, send_problem
 from gateway.http_bodies import BodyReader, Disconnected
-from gateway.http_tokens import TokenChecker
+from gateway.http_guard import caller_in
 from gateway.kafka_log import Acknowledged, ActionLog, Lost, Place, Refusal
 from gateway.problem import Problem
 from gateway.submission import Submission, SubmissionRules, judge, parse_body
@@ -57,32 +57,26 @@ class ActionDesk:
 class ActionsEndpoint:
     """POST /actions."""
 
-    def __init__(self, desk: ActionDesk, bodies: BodyReader, *, tokens: TokenChecker) -> None:
+    def __init__(self, desk: ActionDesk, bodies: BodyReader) -> None:
         self._desk = desk
         self._bodies = bodies
-        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        authorization = media_type = length = None
+        media_type = length = None
         for name, value in scope["headers"]:
-            if name == b"authorization":
-                authorization = value
-            elif name == b"content-type":
+            if name == b"content-type":
                 media_type = value
             elif name == b"content-length":
                 length = value
         at_ms = now_ms()
-        caller = self._tokens.check(authorization, at_ms)
-        if isinstance(caller, Problem):
-            return await self._desk.refuse(send, caller)
         try:
             body = await self._bodies.read_json(receive, media_type=media_type, length=length)
         except Disconnected:
             return None
         if isinstance(body, Problem):
             return await self._desk.refuse(send, body)
-        return await self._desk.take(send, caller, body=body, at_ms=at_ms)
+        return await self._desk.take(send, caller_in(scope), body=body, at_ms=at_ms)
 
 
 def _receipt(action: Submission, place: Place, *, outcome: Acknowledged) -> bytes:
@@ -115,4 +109,4 @@ def _lost(outcome: Lost, action: Submission) -> Problem:
 
 def demo_caller(user_id: UserId, name: str, *, at_ms: int) -> Caller:
     """A demo user, who needs no token."""
-    return Caller(subject=user_id, name=name, may_write_any=False, may_backfill=False, expires_ms=at_ms)
+    return Caller(subject=user_id, name=name, expires_ms=at_ms)

@@ -15,6 +15,7 @@ from foundation.logs import get_log
 from foundation.metrics import Metrics
 from foundation.service import Refused, StopSignal
 from foundation.settings import Address
+from gateway.access import NOTHING, TOKEN
 from gateway.app import GatewayApp, Route, build_rest
 from gateway.board_shelf import BoardShelf
 from gateway.http_actions import ActionDesk, ActionsEndpoint
@@ -61,16 +62,16 @@ class Gateway:
         tokens = TokenChecker(settings.tokens, metrics, cache_max=settings.token_cache_max)
         board = BoardEndpoint(reader, metrics)
         routes = [
-            Route("POST", "/actions", ActionsEndpoint(desk, bodies, tokens=tokens)),
-            *(Route(method, "/leaderboard", board) for method in ("GET", "HEAD")),
-            *(Route(method, "/leaderboard/stream", self._hub) for method in ("GET", "HEAD")),
+            Route("POST", "/actions", ActionsEndpoint(desk, bodies), needs=TOKEN, refuse=desk.refuse),
+            *(Route(method, "/leaderboard", board, needs=NOTHING) for method in ("GET", "HEAD")),
+            *(Route(method, "/leaderboard/stream", self._hub, needs=NOTHING) for method in ("GET", "HEAD")),
         ]
         if settings.is_demo:
             offered = DemoList(catalogue)
-            routes += [Route(method, "/demo", offered) for method in ("GET", "HEAD")]
-            routes += [Route("POST", "/demo/actions", DemoActions(desk, bodies))]
+            routes += [Route(method, "/demo", offered, needs=NOTHING) for method in ("GET", "HEAD")]
+            routes += [Route("POST", "/demo/actions", DemoActions(desk, bodies), needs=NOTHING)]
         rest = build_rest(read_files(), demo=(DemoBody, DemoAnswer) if settings.is_demo else None)
-        self._app = GatewayApp(tuple(routes), rest, cors_origins=settings.cors_origins)
+        self._app = GatewayApp(tuple(routes), rest, cors_origins=settings.cors_origins, tokens=tokens)
         self._internal = InternalPort(metrics.registry, self._readiness)
         self._server: _Server | None = None
         self.port = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.ids import NAME_BYTES_MAX, UserId, user_id_fault
-from contracts.tokens import SCOPE_BACKFILL, SCOPE_WRITE_ANY
+from contracts.tokens import SCOPE_BACKFILL, SCOPE_WRITE_ANY, SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,18 @@ class Caller:
 
     subject: UserId
     name: str | None
-    may_write_any: bool
-    may_backfill: bool
     expires_ms: int
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def may_write_any(self) -> bool:
+        """May write actions for other users."""
+        return SCOPE_WRITE_ANY in self.scopes
+
+    @property
+    def may_backfill(self) -> bool:
+        """May write actions older than the accepted window."""
+        return SCOPE_BACKFILL in self.scopes
 
 
 class BadClaims(ValueError):
@@ -36,13 +45,11 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
         raise BadClaims("scope is not space-separated text")
-    scopes = scope.split(" ")
     return Caller(
         subject=UserId(subject),
         name=display_name(claims.get("name")),
-        may_write_any=SCOPE_WRITE_ANY in scopes,
-        may_backfill=SCOPE_BACKFILL in scopes,
         expires_ms=int(claims["exp"]) * 1000,
+        scopes=frozenset(SCOPES).intersection(scope.split(" ")),
     )
 
 

@@ -6,11 +6,18 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from contracts.tokens import DEVELOPMENT_SECRET
+from foundation.metrics import Metrics
+from foundation.settings import TokenSettings
+from gateway.access import MODERATE, NOTHING
 from gateway.app import GatewayApp, Route, build_rest
 from gateway.http_answers import Message, Receive, Scope, Send, send_answer
+from gateway.http_tokens import TokenChecker
 from gateway.routes_page import StaticFile
+from tests.support.running_gateway import token_for
 
 FILES = {"index.html": StaticFile(b"<!doctype html>", "text/html", '"tag"')}
+TOKENS = TokenChecker(TokenSettings(DEVELOPMENT_SECRET, "shardboard", "shardboard"), Metrics(), cache_max=10)
 
 
 async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
@@ -18,8 +25,10 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def app(*origins: str) -> GatewayApp:
-    routes = (Route("GET", "/board", endpoint), Route("HEAD", "/board", endpoint), Route("POST", "/actions", endpoint))
-    return GatewayApp(routes, build_rest(FILES, demo=None), cors_origins=frozenset(origins))
+    public = [("GET", "/board"), ("HEAD", "/board"), ("POST", "/actions")]
+    routes = tuple(Route(method, path, endpoint, needs=NOTHING) for method, path in public)
+    guarded = (Route("POST", "/hidden", endpoint, needs=MODERATE),)
+    return GatewayApp(routes + guarded, build_rest(FILES, demo=None), cors_origins=frozenset(origins), tokens=TOKENS)
 
 
 async def ask(
@@ -57,6 +66,14 @@ async def ask(
 @pytest.mark.parametrize(("method", "path"), [("GET", "/board"), ("HEAD", "/board"), ("POST", "/actions")])
 async def test_a_raw_endpoint_answers_its_method_and_path(method: str, path: str) -> None:
     assert (await ask(app(), f"{method} {path}"))[2] == b"raw"
+
+
+@pytest.mark.parametrize(("scopes", "status"), [(None, 401), ((), 403), (("operate",), 403), (("moderate",), 200)])
+async def test_a_guarded_route_lets_in_who_brings_what_it_needs(scopes: tuple[str, ...] | None, status: int) -> None:
+    sent = () if scopes is None else ((b"authorization", f"Bearer {token_for('m', scopes=scopes)}".encode()),)
+    answered, headers, body = await ask(app(), "POST /hidden", headers=sent)
+    assert (answered, body == b"raw") == (status, status == 200)
+    assert ("www-authenticate" in headers) == (status != 200)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +155,8 @@ def app_that_fails(*origins: str) -> GatewayApp:
     async def fails_in_fastapi() -> None:
         raise Defect
 
-    routes = (Route("GET", "/raw", fails), Route("GET", "/midway", fails_midway))
-    return GatewayApp(routes, rest, cors_origins=frozenset(origins))
+    routes = (Route("GET", "/raw", fails, needs=NOTHING), Route("GET", "/midway", fails_midway, needs=NOTHING))
+    return GatewayApp(routes, rest, cors_origins=frozenset(origins), tokens=TOKENS)
 
 
 @pytest.mark.parametrize("origins", [(), ("https://a.example",)])

@@ -6,6 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
+from contracts.ids import UserId
 from contracts.problems import UNAUTHENTICATED
 from foundation.metrics import Metrics
 from foundation.settings import TokenSettings
@@ -38,7 +39,7 @@ def test_a_good_token_is_a_caller_and_the_second_time_it_is_remembered() -> None
     metrics = Metrics()
     check = checker(metrics)
     first = check.check(header(name="Alice"), NOW_MS)
-    assert first == Caller("alice", "Alice", may_write_any=False, may_backfill=False, expires_ms=CLAIMS["exp"] * 1000)  # type: ignore[arg-type]
+    assert first == Caller(UserId("alice"), "Alice", CLAIMS["exp"] * 1000)
     assert check.check(header(name="Alice"), NOW_MS) is first
     value = metrics.registry.get_sample_value
     assert value("shardboard_token_cache_total", {"result": "hit"}) == 1

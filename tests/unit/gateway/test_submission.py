@@ -20,6 +20,7 @@ from contracts.problems import (
     ProblemKind,
 )
 from contracts.record import ActionRecord, Limits, decode
+from contracts.tokens import SCOPE_BACKFILL, SCOPE_WRITE_ANY
 from gateway.problem import Problem
 from gateway.submission import ActionBody, Submission, SubmissionRules, judge, parse_body
 from gateway.token_rules import Caller
@@ -33,9 +34,9 @@ RULES = SubmissionRules(
     CountingRules(),
     backfill_kept_ms=5_000,
 )
-ALICE = Caller(UserId("alice"), "Alice", may_write_any=False, may_backfill=False, expires_ms=NOW_MS + 1)
-SERVER = Caller(UserId("server"), "The server", may_write_any=True, may_backfill=False, expires_ms=NOW_MS + 1)
-BACKFILLER = dataclasses.replace(SERVER, may_backfill=True)
+ALICE = Caller(UserId("alice"), "Alice", NOW_MS + 1)
+SERVER = Caller(UserId("server"), "The server", NOW_MS + 1, frozenset({SCOPE_WRITE_ANY}))
+BACKFILLER = dataclasses.replace(SERVER, scopes=frozenset({SCOPE_WRITE_ANY, SCOPE_BACKFILL}))
 
 
 def judged(body: bytes, caller: Caller = ALICE) -> Submission | Problem:

@@ -9,12 +9,13 @@ from gateway.token_rules import BadClaims, Caller, TokenCache, caller_of, displa
 
 
 def caller(subject: str = "a", *, expires_ms: int = 1_000) -> Caller:
-    return Caller(UserId(subject), None, may_write_any=False, may_backfill=False, expires_ms=expires_ms)
+    return Caller(UserId(subject), None, expires_ms)
 
 
 def test_scopes_are_whole_words() -> None:
     made = caller_of({"sub": "a", "exp": 7, "scope": "actions:write:any moderate"})
-    assert made == Caller(UserId("a"), None, may_write_any=True, may_backfill=False, expires_ms=7_000)
+    assert made == Caller(UserId("a"), None, 7_000, frozenset({"actions:write:any", "moderate"}))
+    assert (made.may_write_any, made.may_backfill) == (True, False)
     assert not caller_of({"sub": "a", "exp": 7, "scope": "actions:write:anything"}).may_write_any
 
 

@@ -1,0 +1,38 @@
+"""Stands in front of each route that is not public: checks the token and the scope, then hands the caller on.
+
+The route decides, never the request's path: the table is looked up first, and what it found is guarded."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from contracts.clock import now_ms
+from gateway.access import Needs, refusal
+from gateway.http_answers import Endpoint, Receive, Scope, Send, header_of
+from gateway.http_tokens import TokenChecker
+from gateway.problem import Problem
+from gateway.token_rules import Caller
+
+Refuse = Callable[[Send, Problem], Awaitable[None]]
+_CALLER: Final = "shardboard.caller"
+
+
+def guarded(endpoint: Endpoint, needs: Needs, *, tokens: TokenChecker, refuse: Refuse) -> Endpoint:
+    """The endpoint behind its demands; the endpoint itself where there are none."""
+    if not needs.token:
+        return endpoint
+
+    async def check_first(scope: Scope, receive: Receive, send: Send) -> None:
+        caller = tokens.check(header_of(scope, b"authorization"), now_ms())
+        problem = caller if isinstance(caller, Problem) else refusal(caller, needs)
+        if problem is not None:
+            return await refuse(send, problem)
+        scope[_CALLER] = caller
+        return await endpoint(scope, receive, send)
+
+    return check_first
+
+
+def caller_in(scope: Scope) -> Caller:
+    """Who calls a guarded route. Raises KeyError on a public one: nobody was checked there."""
+    caller: Caller = scope[_CALLER]
+    return caller
