@@ -17,10 +17,14 @@ class Needs:
 
     token: bool
     scope: str | None = None
+    may_tell: bool = False
+    """Without a token the route answers too; one that is given must be valid, and the route is told whose it is."""
 
 
 NOTHING: Final = Needs(token=False)
 """Public: boards, the page, the description."""
+ANYBODY: Final = Needs(token=False, may_tell=True)
+"""Public, and a user sees more of himself: the place that he would have while hidden."""
 TOKEN: Final = Needs(token=True)
 """Any valid token; the route limits it to the caller's own user unless a scope lets it do more."""
 MODERATE: Final = Needs(token=True, scope=SCOPE_MODERATE)

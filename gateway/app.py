@@ -18,6 +18,7 @@ from gateway.access import Needs
 from gateway.field_faults import pointer_to
 from gateway.http_answers import (
     CLOSE,
+    ID,
     Endpoint,
     Message,
     Receive,
@@ -31,6 +32,7 @@ from gateway.http_answers import (
 from gateway.http_guard import Refuse, guarded
 from gateway.http_tokens import TokenChecker
 from gateway.openapi_document import describe
+from gateway.path_patterns import PathPatterns
 from gateway.problem import Problem
 from gateway.routes_page import SECURITY_HEADERS, StaticFile, page_routes
 
@@ -46,7 +48,10 @@ FAILED: Final = Problem(
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One raw endpoint, and what its caller must bring; `refuse` answers who does not."""
+    """One raw endpoint, and what its caller must bring; `refuse` answers who does not.
+
+    A path may have one changing part, `{id}`; the endpoint finds it with `id_in(scope)`.
+    """
 
     method: str
     path: str
@@ -72,6 +77,7 @@ class GatewayApp:
         for path in {route.path for route in routes}:
             own = {route.method for route in routes if route.path == path}
             self._methods[path] = ", ".join(sorted(own | {"OPTIONS"}))
+        self._patterns = PathPatterns(self._methods)
         if self._origins:
             self._answer = self._answer_cross_origin  # type: ignore[method-assign]
 
@@ -105,13 +111,26 @@ class GatewayApp:
         endpoint = self._table.get((scope["method"], scope["path"]))
         if endpoint is not None:
             return await endpoint(scope, receive, send)
-        allowed = self._methods.get(scope["path"])
+        path = self._pattern_of(scope)
+        endpoint = self._table.get((scope["method"], path))
+        if endpoint is not None:
+            return await endpoint(scope, receive, send)
+        allowed = self._methods.get(path)
         if allowed is None:
             return await self._rest(scope, receive, send)
         if scope["method"] == "OPTIONS":
             await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allowed.encode())]})
             return await send({"type": "http.response.body", "body": b""})
         return await send_problem(send, not_allowed(scope["method"], allowed))
+
+    def _pattern_of(self, scope: Scope) -> str:
+        """The route's path that a request's path belongs to, its changing part noted; else the request's own."""
+        path: str = scope["path"]
+        found = None if path in self._methods else self._patterns.find(scope["raw_path"])
+        if found is None:
+            return path
+        path, scope[ID] = found
+        return path
 
     async def _answer_cross_origin(self, scope: Scope, receive: Receive, send: Send) -> None:
         origin = header_of(scope, b"origin")
@@ -125,7 +144,7 @@ class GatewayApp:
         wanted = header_of(scope, b"access-control-request-method")
         if scope["method"] == "OPTIONS" and wanted is not None:
             granted += [
-                (b"access-control-allow-methods", self._methods.get(scope["path"], "GET, HEAD").encode()),
+                (b"access-control-allow-methods", self._methods.get(self._pattern_of(scope), "GET, HEAD").encode()),
                 (b"access-control-allow-headers", b"authorization, content-type, if-none-match, last-event-id"),
                 (b"access-control-max-age", PREFLIGHT_S),
             ]

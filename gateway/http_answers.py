@@ -14,6 +14,8 @@ Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 JSON_TYPE: Final = (b"content-type", b"application/json")
+ID: Final = "shardboard.id"
+"""Where in the scope the changing part of a path is."""
 CLOSE: Final = (b"connection", b"close")
 _PROBLEM_TYPE: Final = (b"content-type", MEDIA_TYPE.encode())
 _NO_STORE: Final = (b"cache-control", b"no-store")
@@ -44,6 +46,12 @@ def header_of(scope: Scope, wanted: bytes) -> bytes | None:
             found: bytes = value
             return found
     return None
+
+
+def id_in(scope: Scope) -> str:
+    """The changing part of the request's path, decoded. Raises KeyError where the route has none."""
+    found: str = scope[ID]
+    return found
 
 
 def not_found(path: str) -> Problem:

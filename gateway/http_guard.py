@@ -18,11 +18,14 @@ _CALLER: Final = "shardboard.caller"
 
 def guarded(endpoint: Endpoint, needs: Needs, *, tokens: TokenChecker, refuse: Refuse) -> Endpoint:
     """The endpoint behind its demands; the endpoint itself where there are none."""
-    if not needs.token:
+    if not needs.token and not needs.may_tell:
         return endpoint
 
     async def check_first(scope: Scope, receive: Receive, send: Send) -> None:
-        caller = tokens.check(header_of(scope, b"authorization"), now_ms())
+        header = header_of(scope, b"authorization")
+        if header is None and not needs.token:
+            return await endpoint(scope, receive, send)
+        caller = tokens.check(header, now_ms())
         problem = caller if isinstance(caller, Problem) else refusal(caller, needs)
         if problem is not None:
             return await refuse(send, problem)
@@ -36,3 +39,8 @@ def caller_in(scope: Scope) -> Caller:
     """Who calls a guarded route. Raises KeyError on a public one: nobody was checked there."""
     caller: Caller = scope[_CALLER]
     return caller
+
+
+def caller_if_any(scope: Scope) -> Caller | None:
+    """Who calls, on a route where a token is not needed."""
+    return scope.get(_CALLER)

@@ -11,7 +11,7 @@ from foundation.metrics import Metrics
 from foundation.settings import TokenSettings
 from gateway.access import MODERATE, NOTHING
 from gateway.app import GatewayApp, Route, build_rest
-from gateway.http_answers import Message, Receive, Scope, Send, send_answer
+from gateway.http_answers import Message, Receive, Scope, Send, id_in, send_answer
 from gateway.http_tokens import TokenChecker
 from gateway.routes_page import StaticFile
 from tests.support.running_gateway import token_for
@@ -24,10 +24,18 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     await send_answer(send, 200, headers=((b"content-type", b"text/plain"),), body=b"raw")
 
 
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_answer(send, 200, headers=((b"content-type", b"text/plain"),), body=id_in(scope).encode())
+
+
 def app(*origins: str) -> GatewayApp:
     public = [("GET", "/board"), ("HEAD", "/board"), ("POST", "/actions")]
     routes = tuple(Route(method, path, endpoint, needs=NOTHING) for method, path in public)
-    guarded = (Route("POST", "/hidden", endpoint, needs=MODERATE),)
+    guarded = (
+        Route("POST", "/hidden", endpoint, needs=MODERATE),
+        Route("PUT", "/users/{id}", echo, needs=NOTHING),
+        Route("DELETE", "/users/{id}/name", echo, needs=MODERATE),
+    )
     return GatewayApp(routes + guarded, build_rest(FILES, demo=None), cors_origins=frozenset(origins), tokens=TOKENS)
 
 
@@ -92,6 +100,15 @@ async def test_another_method_is_405_and_says_which_there_are(method: str, path:
     assert (status, headers["content-type"]) == (405, "application/problem+json")
     assert sorted(headers["allow"].split(", ")) == sorted(allowed.split(", "))
     assert b"urn:shardboard:problem:method-not-allowed" in body
+
+
+async def test_a_path_with_an_id_leads_to_its_route() -> None:
+    assert (await ask(app(), "PUT /users/a%2Fb"))[2] == b"a/b"
+    assert (await ask(app(), "DELETE /users/a%2Fb/name"))[0] == 401
+    status, headers, _ = await ask(app(), "GET /users/ada")
+    assert (status, headers["allow"]) == (405, "OPTIONS, PUT")
+    _, headers, _ = await ask(app("https://a.example"), "OPTIONS /users/ada/name", headers=PREFLIGHT)
+    assert headers["access-control-allow-methods"] == "DELETE, OPTIONS"
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/board/", "/actions/7", "/docs", "/static/../settings.py", "/static/x"])

@@ -7,9 +7,9 @@ import pytest
 from contracts.tokens import DEVELOPMENT_SECRET
 from foundation.metrics import Metrics
 from foundation.settings import TokenSettings
-from gateway.access import NOTHING, TOKEN
+from gateway.access import ANYBODY, NOTHING, TOKEN, Needs
 from gateway.http_answers import Receive, Scope, Send
-from gateway.http_guard import caller_in, guarded
+from gateway.http_guard import caller_if_any, caller_in, guarded
 from gateway.http_tokens import TokenChecker
 from gateway.problem import Problem
 from tests.support.running_gateway import token_for
@@ -17,12 +17,14 @@ from tests.support.running_gateway import token_for
 TOKENS = TokenChecker(TokenSettings(DEVELOPMENT_SECRET, "shardboard", "shardboard"), Metrics(), cache_max=10)
 
 
-async def call(token: str | None) -> list[str]:
+async def call(token: str | None, needs: Needs = TOKEN) -> list[str]:
     """What happened, in order."""
     happened: list[str] = []
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        happened.append(caller_in(scope).subject)
+        caller = caller_if_any(scope)
+        happened.append("nobody" if caller is None else caller.subject)
+        assert caller is None or caller is caller_in(scope)
 
     async def refuse(send: Send, problem: Problem) -> None:
         happened.append(problem.kind.code)
@@ -31,7 +33,7 @@ async def call(token: str | None) -> list[str]:
         raise AssertionError
 
     headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
-    await guarded(endpoint, TOKEN, tokens=TOKENS, refuse=refuse)({"headers": headers}, nothing, nothing)
+    await guarded(endpoint, needs, tokens=TOKENS, refuse=refuse)({"headers": headers}, nothing, nothing)
     return happened
 
 
@@ -39,6 +41,12 @@ async def test_the_caller_is_handed_on_or_refused() -> None:
     assert await call(token_for("ada")) == ["ada"]
     assert await call(None) == ["unauthenticated"]
     assert await call("a.b.c") == ["unauthenticated"]
+
+
+async def test_a_route_for_anybody_knows_who_shows_a_token_and_refuses_a_bad_one() -> None:
+    assert await call(None, ANYBODY) == ["nobody"]
+    assert await call(token_for("ada"), ANYBODY) == ["ada"]
+    assert await call("a.b.c", ANYBODY) == ["unauthenticated"]
 
 
 async def test_a_public_route_stays_as_it_is_and_knows_nobody() -> None:
