@@ -1,13 +1,11 @@
 """The first map: bounded, deterministic, and stable where consistent hashing promises it."""
 
-import math
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.ids import ShardId
-from partitioning.ring import caps_of, preferences, static_map
+from partitioning.ring import caps_of, preference_lists, preferences, static_map
 
 SHARDS = [ShardId(f"s{n}") for n in range(1, 33)]
 
@@ -22,8 +20,10 @@ def test_no_shard_is_above_its_cap_and_all_partitions_have_an_owner(
     shard_map = static_map(partitions, shards, weights=weights)
     assert shard_map.partitions == partitions
     for shard in shards:
-        cap = math.ceil(1.1 * partitions * weights[shard] / sum(weights.values()))
-        assert len(shard_map.of_shard(shard)) <= cap == caps_of(partitions, weights)[shard]
+        cap = caps_of(partitions, weights)[shard]
+        assert len(shard_map.of_shard(shard)) <= cap
+        assert 10 * cap * sum(weights.values()) >= 11 * partitions * weights[shard]
+        assert 10 * (cap - 1) * sum(weights.values()) < 11 * partitions * weights[shard]
     assert sum(len(shard_map.of_shard(shard)) for shard in shards) == partitions
 
 
@@ -35,18 +35,28 @@ def test_map_is_the_same_in_every_process_and_order() -> None:
 
 
 def test_partition_goes_to_its_first_preferred_shard_with_room() -> None:
-    shard_map, weights = static_map(64, SHARDS[:5]), dict.fromkeys(SHARDS[:5], 1)
-    caps = caps_of(64, weights)
+    shard_map, caps = static_map(64, SHARDS[:5]), caps_of(64, dict.fromkeys(SHARDS[:5], 1))
     for partition, owner in enumerate(shard_map.owners):
-        liked_more = preferences(partition, weights)[: preferences(partition, weights).index(owner.shard)]
-        for shard in liked_more:
+        liked = preferences(partition, SHARDS[:5])
+        for shard in liked[: liked.index(owner.shard)]:
             assert sum(o.shard == shard for o in shard_map.owners[:partition]) == caps[shard]
 
 
-def test_one_more_shard_leaves_most_preferences_alone() -> None:
-    before = [preferences(p, dict.fromkeys(SHARDS[:4], 1))[0] for p in range(256)]
-    after = [preferences(p, dict.fromkeys(SHARDS[:5], 1))[0] for p in range(256)]
-    assert all(new in (old, SHARDS[4]) for old, new in zip(before, after, strict=True))
+def test_one_more_shard_leaves_the_order_of_the_others_alone() -> None:
+    before = preference_lists(256, tuple(SHARDS[:4]))
+    after = preference_lists(256, tuple(SHARDS[:5]))
+    assert [tuple(s for s in liked if s != SHARDS[4]) for liked in after] == list(before)
+    assert sum(liked[0] == SHARDS[4] for liked in after) > 256 // 10, "the new shard is nobody's first choice"
+
+
+def test_lists_are_those_of_each_partition() -> None:
+    lists = preference_lists(32, tuple(SHARDS[:7]))
+    assert lists == tuple(preferences(p, list(reversed(SHARDS[:7]))) for p in range(32))
+    assert all(sorted(liked) == SHARDS[:7] for liked in lists)
+
+
+def test_a_cap_has_no_error_of_rounding() -> None:
+    assert caps_of(20, dict.fromkeys(SHARDS[:2], 1)) == dict.fromkeys(SHARDS[:2], 11)  # 1.1 × 20 / 2 is above 11
 
 
 @pytest.mark.parametrize(
