@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from contracts.counting import CountingRules
 from contracts.ids import ShardId, parse_shard_id
@@ -76,7 +77,7 @@ def read_common(env: Env) -> CommonSettings:
             parse=parse_shards,
             meaning="shards and their Redis: s1=redis://…,s2=…",
         ),
-        postgres_url=env.text("POSTGRES_URL", "", meaning="Postgres: postgresql://user@host:port/database"),
+        postgres_url=_read_postgres(env),
         calendar=env.parsed(
             "PERIODS", PERIODS_DEFAULT, parse=PeriodCalendar, meaning="kinds of boards, kind[@time zone]"
         ),
@@ -144,6 +145,20 @@ def parse_shards(text: str) -> tuple[ShardAddress, ...]:
             raise ValueError(f"names shard {shard!r} twice")
         shards.append(ShardAddress(shard, url))
     return tuple(shards)
+
+
+def _read_postgres(env: Env) -> str:
+    """The URL with the password in it, if it is given apart, as container platforms do with secrets."""
+    url = env.text("POSTGRES_URL", "", meaning="Postgres: postgresql://user@host:port/database")
+    password = env.secret("POSTGRES_PASSWORD", "", meaning="password for SHARDBOARD_POSTGRES_URL, which then has none")
+    scheme, separator, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    if not password or not url:
+        return url
+    if not at or ":" in user:
+        env.require(False, "SHARDBOARD_POSTGRES_PASSWORD needs a SHARDBOARD_POSTGRES_URL with a user and no password")
+        return url
+    return f"{scheme}{separator}{user}:{quote(password, safe='')}@{place}"
 
 
 def _read_rules(env: Env) -> CountingRules:

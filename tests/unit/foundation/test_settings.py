@@ -120,3 +120,22 @@ def test_a_short_secret_is_refused_and_not_shown() -> None:
     with pytest.raises(BadSettings, match="has 31 bytes, HS256 needs ≥ 32") as refusal:
         tokens_of({"SHARDBOARD_JWT_SECRET": OWN_SECRET[:-1]})
     assert OWN_SECRET[:-1] not in str(refusal.value)
+
+
+POSTGRES = "postgresql://shardboard@db:5432/board"
+
+
+def postgres_of(url: str, password: str) -> str:
+    return load_common({"SHARDBOARD_POSTGRES_URL": url, "SHARDBOARD_POSTGRES_PASSWORD": password}).postgres_url
+
+
+def test_the_password_of_postgres_may_be_given_apart() -> None:
+    assert postgres_of(POSTGRES, "a/b@c:d") == "postgresql://shardboard:a%2Fb%40c%3Ad@db:5432/board"
+    assert postgres_of(POSTGRES, "") == POSTGRES
+    assert postgres_of("", "unused") == ""
+
+
+@pytest.mark.parametrize("url", ["postgresql://shardboard:one@db/board", "postgresql://db/board"])
+def test_a_password_that_fits_no_user_is_refused(url: str) -> None:
+    with pytest.raises(BadSettings, match="needs a SHARDBOARD_POSTGRES_URL with a user and no password"):
+        postgres_of(url, "two")
