@@ -46,10 +46,12 @@ async def connect(
     return await asyncpg.connect(url, **_options(name, settings or {}, command_s=command_s or COMMAND_TIMEOUT_S))
 
 
-async def open_pool(url: str, *, name: str, connections_max: int = POOL_CONNECTIONS_MAX) -> asyncpg.Pool:
+async def open_pool(
+    url: str, *, name: str, connections_max: int = POOL_CONNECTIONS_MAX, command_s: float = COMMAND_TIMEOUT_S
+) -> asyncpg.Pool:
     """A pool for short statements. It connects at the first one, so that a server that is away can be lived with."""
     return await asyncpg.create_pool(
-        url, min_size=0, max_size=connections_max, **_options(name, {}, command_s=COMMAND_TIMEOUT_S)
+        url, min_size=0, max_size=connections_max, **_options(name, {}, command_s=command_s)
     )
 
 
