@@ -98,6 +98,8 @@ class PlanOrder:
     leaving: frozenset[ShardId] = frozenset()
     staying: frozenset[ShardId] = frozenset()
     """Shards that were leaving and no longer are."""
+    joining: tuple[ShardEntry, ...] = ()
+    """Shards that this plan makes known; their workers may join before or after."""
     undoes: int | None = None
     """The plan that this one takes back."""
 

@@ -183,6 +183,7 @@ class MapStore:
                     f"the plan is for {order.map_version}. Plan again"
                 )
             connection = change.connection
+            await change.join(order.joining)
             await _set_shards(connection, order)
             moves = await _intend(connection, order)
             content = order.content.decode()

@@ -144,6 +144,16 @@ async def test_plan_is_refused_whole(store: MapStore) -> None:
         await store.apply_plan(order((P0, S1, S2), version=2))
 
 
+async def test_plan_makes_its_new_shard_known_with_its_first_moves_or_not_at_all(store: MapStore) -> None:
+    await seeded(store)
+    entry = ShardEntry(S3, "redis://s3:1/0", 50)
+    with pytest.raises(Refused, match="are moving already"):
+        await store.apply_plan(order((P0, S2, S3), joining=(entry,)))
+    assert (await store.read()).shards == tuple(ENTRIES)
+    await store.apply_plan(order((P0, S1, S3), joining=(entry,)))
+    assert (await store.read()).shards == (*ENTRIES, entry)
+
+
 async def test_of_two_operators_at_once_one_is_refused(store: MapStore) -> None:
     await seeded(store)
     plans = [store.apply_plan(order(move)) for move in ((P0, S1, S2), (P1, S2, S1), (P2, S1, S2))]
