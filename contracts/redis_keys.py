@@ -9,7 +9,7 @@ CLUSTER: Final = "lb:cluster"
 LEASE: Final = "lb:lease"
 """In a shard's Redis: which worker process tries to serve the shard; expires."""
 LAST_MAP: Final = "lb:map"
-"""In a shard's Redis: the newest shard map, for starts without Postgres."""
+"""In a shard's Redis, HASH of version, shard, map (StoredMap as JSON): the newest, for starts without Postgres."""
 
 RESTORE_REQUESTS: Final = "lb:restore_requests"
 """In a shard's Redis, HASH: request id → RestoreRequest (JSON), removed by the shard's worker."""
@@ -32,6 +32,11 @@ CHANGES_KEPT_MAX: Final = 1_000
 def top(period: PeriodId) -> str:
     """Cache STRING: the GlobalTop of a board (msgpack)."""
     return f"lb:top:{period}"
+
+
+def idempotency(place: str) -> str:
+    """Cache STRING, expires: what is known of one caller's idempotency key (gateway/idempotency.py)."""
+    return f"lb:idempotency:{place}"
 
 
 def partition_prefix(partition: Partition) -> str:

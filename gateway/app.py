@@ -34,11 +34,12 @@ from gateway.http_tokens import TokenChecker
 from gateway.openapi_document import describe
 from gateway.path_patterns import PathPatterns
 from gateway.problem import Problem
+from gateway.request_limits import UNLIMITED, RequestLimits
 from gateway.routes_page import SECURITY_HEADERS, StaticFile, page_routes
 
 PREFLIGHT_S: Final = b"600"
 """How long a browser may remember what is allowed; a change of settings is seen after that."""
-_EXPOSED: Final = b"etag, retry-after"
+_EXPOSED: Final = b"etag, retry-after, ratelimit, ratelimit-policy"
 
 
 FAILED: Final = Problem(
@@ -64,11 +65,19 @@ class GatewayApp:
     """The whole public interface. Stateless itself. What FastAPI serves is public (`build_rest`)."""
 
     def __init__(
-        self, routes: tuple[Route, ...], rest: FastAPI, *, cors_origins: frozenset[str], tokens: TokenChecker
+        self,
+        routes: tuple[Route, ...],
+        rest: FastAPI,
+        *,
+        cors_origins: frozenset[str],
+        tokens: TokenChecker,
+        limits: RequestLimits = UNLIMITED,
     ) -> None:
         self.routes = routes
         self._table = {
-            (route.method, route.path): guarded(route.endpoint, route.needs, tokens=tokens, refuse=route.refuse)
+            (route.method, route.path): guarded(
+                route.endpoint, route.needs, tokens=tokens, refuse=route.refuse, limits=limits
+            )
             for route in routes
         }
         self._rest = rest
@@ -145,7 +154,10 @@ class GatewayApp:
         if scope["method"] == "OPTIONS" and wanted is not None:
             granted += [
                 (b"access-control-allow-methods", self._methods.get(self._pattern_of(scope), "GET, HEAD").encode()),
-                (b"access-control-allow-headers", b"authorization, content-type, if-none-match, last-event-id"),
+                (
+                    b"access-control-allow-headers",
+                    b"authorization, content-type, idempotency-key, if-none-match, last-event-id",
+                ),
                 (b"access-control-max-age", PREFLIGHT_S),
             ]
 

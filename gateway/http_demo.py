@@ -57,7 +57,7 @@ class DemoList:
     """GET /demo."""
 
     def __init__(self, catalogue: Mapping[str, CatalogueEntry]) -> None:
-        shown = list(catalogue.values())[:ACTIONS_SHOWN_MAX]
+        shown = [entry for entry in catalogue.values() if entry.ticket is None][:ACTIONS_SHOWN_MAX]
         self._body = msgspec.json.encode(
             DemoAnswer(
                 users=tuple(DemoPerson(user.user_id, user.name) for user in DEMO_USERS),

@@ -22,11 +22,12 @@ from gateway.http_actions import ActionDesk, ActionsEndpoint
 from gateway.http_boards import BoardEndpoint, BoardReader
 from gateway.http_bodies import BodyReader
 from gateway.http_demo import DemoActions, DemoAnswer, DemoBody, DemoList
+from gateway.http_identity import Identity
 from gateway.http_stream import StreamHub
-from gateway.http_tokens import TokenChecker
 from gateway.kafka_log import ActionLog
 from gateway.postgres_boards import ArchiveReader
 from gateway.redis_boards import CacheFollower, check_cache_belongs
+from gateway.routes_authority import authority_routes, request_limits, ticket_key_of
 from gateway.routes_page import read_files
 from gateway.settings import BOARDS_MAX, CONNECTIONS_WAITING_MAX, FLUSH_RESERVE_S, STALE_AFTER_S, Settings
 from gateway.submission import SubmissionRules
@@ -55,14 +56,15 @@ class Gateway:
             periods=lambda: [reader.periods.current(kind, now_ms()).id for kind in common.calendar.kinds],
             on_change=self._hub.boards_changed,
         )
-        desk = ActionDesk(
-            self._log, SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms), metrics=metrics
-        )
+        key = ticket_key_of(settings, catalogue)
+        rules = SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms, key)
+        desk = ActionDesk(self._log, rules, metrics=metrics)
         self._bodies = bodies = BodyReader(deadline_s=settings.body_deadline_ms / 1000)
-        tokens = TokenChecker(settings.tokens, metrics, cache_max=settings.token_cache_max)
+        self._identity = Identity(settings, metrics)
         board = BoardEndpoint(reader, metrics)
         routes = [
             Route("POST", "/actions", ActionsEndpoint(desk, bodies), needs=TOKEN, refuse=desk.refuse),
+            *authority_routes(catalogue, bodies, key=key),
             *(Route(method, "/leaderboard", board, needs=NOTHING) for method in ("GET", "HEAD")),
             *(Route(method, "/leaderboard/stream", self._hub, needs=NOTHING) for method in ("GET", "HEAD")),
         ]
@@ -71,7 +73,13 @@ class Gateway:
             routes += [Route(method, "/demo", offered, needs=NOTHING) for method in ("GET", "HEAD")]
             routes += [Route("POST", "/demo/actions", DemoActions(desk, bodies), needs=NOTHING)]
         rest = build_rest(read_files(), demo=(DemoBody, DemoAnswer) if settings.is_demo else None)
-        self._app = GatewayApp(tuple(routes), rest, cors_origins=settings.cors_origins, tokens=tokens)
+        self._app = GatewayApp(
+            tuple(routes),
+            rest,
+            cors_origins=settings.cors_origins,
+            tokens=self._identity.tokens,
+            limits=request_limits(settings),
+        )
         self._internal = InternalPort(metrics.registry, self._readiness)
         self._server: _Server | None = None
         self.port = 0
@@ -121,6 +129,7 @@ class Gateway:
             tasks.create_task(self._follower.run(), name="board reader")
             tasks.create_task(self._hub.run(), name="stream hub")
             tasks.create_task(self._bodies.run(), name="late bodies")
+            self._identity.start(tasks)
             if self._settings.common.postgres_url:
                 tasks.create_task(self._archive.run(), name="archive reader")
             tasks.create_task(self._check_deployment(), name="check deployment")
@@ -147,8 +156,9 @@ class Gateway:
             "cache": "ready" if self._follower.is_connected else "away",
             "boards": "archive" if self._shelf.has_archived else "cache" if self._shelf.is_loaded else "none",
             "pending_actions": self._log.pending,
+            **self._identity.state,
         }
-        return Readiness(self._log.is_ready and has_boards, detail)
+        return Readiness(self._log.is_ready and has_boards and self._identity.tokens.has_keys, detail)
 
     def _server_config(self) -> uvicorn.Config:
         return uvicorn.Config(

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from contracts.tokens import SECRET_BYTES_MIN
 from foundation.env import Env
+from foundation.insecure import ANY_ORIGIN, is_accepted
 from foundation.settings import Address, CommonSettings, TokenSettings, parse_address, read_common, read_tokens
+from gateway.client_address import Network, parse_networks
+from gateway.rate_limit import Rate, parse_rate
 
 BODY_BYTES_MAX: Final = 16 * 1024
 """Some eighty times a real action; more is a mistake or an attack."""
@@ -56,6 +60,10 @@ class Settings:
     tick_ms: int
     sse_clients_max: int
     backfill_kept_ms: int
+    ticket_secret: str
+    user_rate: Rate
+    address_rate: Rate
+    trusted_proxies: tuple[Network, ...]
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -103,7 +111,31 @@ def read_from(env: Env) -> Settings:
             "BACKFILL_KEPT_MS", 86_400_000, low=0, high=31 * 86_400_000,
             meaning="ms that ids of backfilled actions are remembered beyond the window, so that a run may be repeated",
         ),
+        ticket_secret=env.secret(
+            "TICKET_SECRET", "", meaning="key of tickets, at least 32 bytes; if absent one is derived from JWT_SECRET"
+        ),
+        user_rate=env.parsed(
+            "USER_RATE", "50/s burst 250", parse=parse_rate,
+            meaning="requests of one user at one gateway, services excepted: N/s burst M; 0 is unlimited",
+        ),
+        address_rate=env.parsed(
+            "ADDRESS_RATE", "1000/s burst 5000", parse=parse_rate,
+            meaning="requests from one address (IPv6: /64) at one gateway, services excepted; 0 is unlimited",
+        ),
+        trusted_proxies=env.parsed(
+            "TRUSTED_PROXIES", "", parse=parse_networks,
+            meaning="balancers whose X-Forwarded-For is believed: addresses or CIDRs, comma-separated",
+        ),
     )  # fmt: skip
+    env.require(
+        not settings.ticket_secret or len(settings.ticket_secret.encode()) >= SECRET_BYTES_MIN,
+        f"SHARDBOARD_TICKET_SECRET has {len(settings.ticket_secret.encode())} bytes, tickets need ≥ {SECRET_BYTES_MIN}",
+    )
+    env.require(
+        not ("*" in settings.cors_origins and common.is_production) or is_accepted(env, ANY_ORIGIN),
+        "SHARDBOARD_CORS_ORIGINS = * lets every web page read answers; SHARDBOARD_ENV=production needs your origins "
+        f"(SHARDBOARD_ALLOW_INSECURE={ANY_ORIGIN} accepts it)",
+    )
     env.require(
         not (settings.is_demo and common.is_production),
         "SHARDBOARD_DEMO = 1 lets anybody act as a demo user; SHARDBOARD_ENV=production refuses it",

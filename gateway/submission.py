@@ -1,10 +1,9 @@
 """Judges the body of POST /actions: who may write what for whom, and its worth. Pure: clock and ids are given."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
@@ -15,16 +14,15 @@ from contracts.counting import CountingRules
 from contracts.ids import USER_ID_BYTES_MAX, ActionId, UserId, user_id_fault
 from contracts.problems import (
     FOREIGN_USER,
-    INVALID_FIELD,
-    MALFORMED_BODY,
     TIMESTAMP_OUTSIDE_WINDOW,
     UNKNOWN_ACTION,
     FieldError,
 )
 from contracts.record import VERSION, ActionRecord, Limits, encode
 from contracts.tokens import SCOPE_BACKFILL, SCOPE_WRITE_ANY
-from gateway.field_faults import field_error, pointer_to
 from gateway.problem import Problem
+from gateway.strict_body import body_fault, given_twice, invalid, repeated_member
+from gateway.tickets import TICKET_CHARS_MAX, Ticket, judge_ticket
 from gateway.token_rules import Caller
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +44,10 @@ class ActionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = UNSET
     action_id: (
         Annotated[UUID, Meta(description="the same id is counted once; made and returned if absent")] | UnsetType
+    ) = UNSET
+    ticket: (
+        Annotated[str, Meta(max_length=TICKET_CHARS_MAX, description="from POST /tickets, for actions that need one")]
+        | UnsetType
     ) = UNSET
 
 
@@ -76,6 +78,7 @@ class SubmissionRules:
     catalogue: Mapping[str, CatalogueEntry]
     rules: CountingRules
     backfill_kept_ms: int
+    ticket_key: bytes
 
 
 _decoder = msgspec.json.Decoder(ActionBody)
@@ -85,20 +88,14 @@ def parse_body(data: bytes) -> ActionBody | Problem:
     """Read a body strictly: no unknown, repeated or missing member, no other type, valid Unicode."""
     try:
         body = _decoder.decode(data)
-    except msgspec.ValidationError as error:
-        return Problem(INVALID_FIELD, "The body does not have the right shape.", errors=(field_error(str(error)),))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Problem(MALFORMED_BODY, f"{error}".removeprefix("JSON is malformed: ") or "too deeply nested")
-    members = 2 + (body.timestamp is not UNSET) + (body.action_id is not UNSET)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return body_fault(error)
+    members = 2 + (body.timestamp is not UNSET) + (body.action_id is not UNSET) + (body.ticket is not UNSET)
     # msgspec keeps the last of two equal members. Where the quotes add up, there cannot be two.
     if data.count(b'"') != members * _QUOTES_PER_MEMBER or b"\\" in data:
-        repeated = _repeated_member(data)
+        repeated = repeated_member(data)
         if repeated is not None:
-            return Problem(
-                INVALID_FIELD,
-                "A member is given twice.",
-                errors=(FieldError(pointer_to(repeated), "is given more than once"),),
-            )
+            return given_twice(repeated)
     return body
 
 
@@ -108,7 +105,7 @@ def judge(
     """Decide about a well-formed body. `new_id` is called only if the client gave none."""
     fault = user_id_fault(body.user_id)
     if fault is not None:
-        return _invalid("user_id", fault)
+        return invalid("user_id", fault)
     user_id = UserId(body.user_id)
     is_own = user_id == caller.subject
     if not is_own and not caller.may_write_any:
@@ -122,7 +119,13 @@ def judge(
     is_old = at_ms < now_ms - rules.rules.back_ms
     if at_ms > now_ms + rules.rules.ahead_ms or at_ms < 0 or (is_old and not caller.may_backfill):
         return _outside_window(rules.rules)
-    action_id = ActionId(str(new_id() if body.action_id is UNSET else body.action_id))
+    ticket = None
+    if entry.ticket is not None or body.ticket is not UNSET:
+        ticket = _ticket(body, entry, key=rules.ticket_key, now_ms=now_ms)
+        if isinstance(ticket, Problem):
+            return ticket
+    given = body.action_id if ticket is None else ticket.action_id
+    action_id = ActionId(str(new_id() if given is UNSET else given))
     record = ActionRecord(
         v=VERSION,
         id=action_id,
@@ -133,19 +136,31 @@ def judge(
         at=at_ms,
         name=caller.name if is_own else None,
         limits=_limits(entry),
-        keep_until=now_ms + rules.backfill_kept_ms if is_old and rules.backfill_kept_ms else None,
+        keep_until=_keep_until(ticket, rules, now_ms=now_ms, is_old=is_old) if is_old or ticket else None,
     )
     return Submission(user_id, action_id, entry.points, encode(record))
+
+
+def _ticket(body: ActionBody, entry: CatalogueEntry, *, key: bytes, now_ms: int) -> Ticket | Problem | None:
+    text = None if body.ticket is UNSET else body.ticket
+    ticket = judge_ticket(text, entry, user_id=UserId(body.user_id), key=key, now_ms=now_ms)
+    if isinstance(ticket, Ticket) and body.action_id is not UNSET and body.action_id != ticket.action_id:
+        return invalid("action_id", "must be the ticket's, or be left out")
+    return ticket
+
+
+def _keep_until(ticket: Ticket | None, rules: SubmissionRules, *, now_ms: int, is_old: bool) -> int | None:
+    """Until when the id must be remembered beyond its window, if it must."""
+    ends = [now_ms + rules.backfill_kept_ms] if is_old and rules.backfill_kept_ms else []
+    if ticket is not None:
+        ends.append(ticket.keep_until_ms(rules.rules))
+    return max(ends, default=None)
 
 
 def _limits(entry: CatalogueEntry) -> Limits | None:
     if entry.limits is None:
         return None
     return Limits(cap_per_day=entry.limits.cap_per_day, cooldown_ms=entry.limits.cooldown_ms)
-
-
-def _invalid(name: str, detail: str) -> Problem:
-    return Problem(INVALID_FIELD, f"{name} {detail}.", errors=(FieldError(pointer_to(name), detail),))
 
 
 def _outside_window(rules: CountingRules) -> Problem:
@@ -155,15 +170,3 @@ def _outside_window(rules: CountingRules) -> Problem:
         f"older ones need the scope {SCOPE_BACKFILL}.",
         errors=(FieldError("#/timestamp", "is outside the accepted window"),),
     )
-
-
-def _repeated_member(data: bytes) -> str | None:
-    found: list[str] = []
-
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        found.extend(name for name in names if names.count(name) > 1)
-        return {}
-
-    json.loads(data, object_pairs_hook=collect)
-    return found[0] if found else None

@@ -18,7 +18,11 @@ from gateway.service import Gateway
 from gateway.settings import read_settings
 from tests.support.wait import wait_until
 
-CATALOGUE = "[actions.commit]\npoints = 10\ndescription = 'A commit'\n[actions.docs]\npoints = 5\n"
+CATALOGUE = (
+    "[actions.commit]\npoints = 10\ndescription = 'A commit'\n[actions.docs]\npoints = 5\n"
+    "[actions.quest]\npoints = 100\nticket = { after_s = 0, valid_s = 600 }\n"
+    "[actions.raid]\npoints = 70\nticket = { after_s = 60, valid_s = 600 }\n"
+)
 
 
 @dataclass(slots=True)
@@ -33,11 +37,15 @@ class RunningGateway:
 
     async def post(self, body: Any, *, token: str | None = None, **headers: str) -> "Answer":
         """POST /actions; a body that is not bytes is sent as JSON."""
+        return await self.post_to("/actions", body, token=token, **headers)
+
+    async def post_to(self, path: str, body: Any, *, token: str | None = None, **headers: str) -> "Answer":
+        """POST; a body that is not bytes is sent as JSON."""
         sent = {"Content-Type": "application/json", **headers}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         kind = {"data": body} if isinstance(body, bytes) else {"json": body}
-        async with self.http.post(f"{self.url}/actions", headers=sent, **kind) as response:
+        async with self.http.post(f"{self.url}{path}", headers=sent, **kind) as response:
             return await _answer(response)
 
     async def get(self, path: str, *, method: str = "GET", **headers: str) -> "Answer":
@@ -108,6 +116,7 @@ def token_for(
             "iss": ISSUER_DEFAULT,
             "aud": AUDIENCE_DEFAULT,
             "sub": user_id,
+            "iat": int(time.time()) - 1,
             "exp": int(time.time()) + ttl_s,
             "scope": " ".join(scopes),
             **claims,

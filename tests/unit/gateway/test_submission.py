@@ -1,11 +1,12 @@
 """What is accepted into the log, for whom, and at which worth."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.catalogue import parse_catalogue
@@ -15,6 +16,10 @@ from contracts.problems import (
     FOREIGN_USER,
     INVALID_FIELD,
     MALFORMED_BODY,
+    TICKET_EARLY,
+    TICKET_EXPIRED,
+    TICKET_INVALID,
+    TICKET_REQUIRED,
     TIMESTAMP_OUTSIDE_WINDOW,
     UNKNOWN_ACTION,
     ProblemKind,
@@ -23,16 +28,20 @@ from contracts.record import ActionRecord, Limits, decode
 from contracts.tokens import SCOPE_BACKFILL, SCOPE_WRITE_ANY
 from gateway.problem import Problem
 from gateway.submission import ActionBody, Submission, SubmissionRules, judge, parse_body
+from gateway.tickets import give, seal
 from gateway.token_rules import Caller
 
 NOW_MS = 1_795_000_000_000
 ID = UUID("9e1fa56c-95e3-4864-9795-07aa06783ee8")
+TICKET_ID = UUID("70a0d9f0-28a5-4e9b-8a0e-2a1dcd9c4d55")
 RULES = SubmissionRules(
     parse_catalogue(
         "[actions.commit]\npoints = 10\n[actions.rare]\npoints = 7\nlimits = { cap_per_day = 3, cooldown_s = 2 }\n"
+        "[actions.quest]\npoints = 100\nticket = { after_s = 5, valid_s = 600 }\n"
     ),
     CountingRules(),
     backfill_kept_ms=5_000,
+    ticket_key=b"k" * 32,
 )
 ALICE = Caller(UserId("alice"), "Alice", NOW_MS + 1)
 SERVER = Caller(UserId("server"), "The server", NOW_MS + 1, frozenset({SCOPE_WRITE_ANY}))
@@ -148,8 +157,6 @@ def test_quotes_and_escapes_in_values_are_no_repetition() -> None:
 
 @given(st.text(min_size=1, max_size=40), st.booleans())
 def test_every_good_user_id_comes_through_unchanged(user_id: str, is_escaped: bool) -> None:
-    import json
-
     text = json.dumps({"user_id": user_id, "action": "commit"}, ensure_ascii=is_escaped)
     try:
         data = text.encode()
@@ -181,3 +188,94 @@ def test_even_backfill_stays_between_1970_and_now(stamp: str) -> None:
     result = judged(f'{{"user_id":"u","action":"commit","timestamp":"{stamp}"}}'.encode(), BACKFILLER)
     assert isinstance(result, Problem)
     assert result.kind is TIMESTAMP_OUTSIDE_WINDOW
+
+
+def quest_ticket(user: str = "alice", *, given_ms: int = NOW_MS - 60_000) -> str:
+    ticket = give(RULES.catalogue["quest"], action_id=TICKET_ID, now_ms=given_ms)
+    return seal(ticket, UserId(user), action="quest", key=RULES.ticket_key)
+
+
+def test_a_ticket_gives_its_action_its_id_which_is_kept_until_long_after_its_end() -> None:
+    record = record_of(b'{"user_id":"alice","action":"quest","ticket":"%b"}' % quest_ticket().encode())
+    assert (record.id, record.points) == (str(TICKET_ID), 100)
+    ends_ms = NOW_MS - 60_000 + 600_000
+    assert record.keep_until == ends_ms + RULES.rules.delivery_timeout_ms + 2 * RULES.rules.clock_skew_ms
+
+
+def test_one_ticket_is_good_for_one_id_only() -> None:
+    """Or whoever has a ticket would send it with a new id each time."""
+    body = b'{"user_id":"alice","action":"quest","ticket":"%b","action_id":"%b"}'
+    same = judged(body % (quest_ticket().encode(), str(TICKET_ID).encode()))
+    assert isinstance(same, Submission)
+    other = judged(body % (quest_ticket().encode(), str(ID).encode()))
+    assert isinstance(other, Problem)
+    assert other.errors[0].pointer == "#/action_id"
+
+
+@pytest.mark.parametrize(
+    ("action", "ticket", "kind"),
+    [
+        ("quest", None, TICKET_REQUIRED),
+        ("quest", "t1.AAAA.AAAA", TICKET_INVALID),
+        ("quest", quest_ticket("bob"), TICKET_INVALID),
+        ("quest", quest_ticket(given_ms=NOW_MS - 4_999), TICKET_EARLY),
+        ("quest", quest_ticket(given_ms=NOW_MS - 600_000), TICKET_EXPIRED),
+        ("commit", quest_ticket(), TICKET_INVALID),
+    ],
+)
+def test_without_its_own_good_ticket_an_action_is_refused(action: str, ticket: str | None, kind: ProblemKind) -> None:
+    body = {"user_id": "alice", "action": action} | ({} if ticket is None else {"ticket": ticket})
+    problem = judged(json.dumps(body).encode())
+    assert isinstance(problem, Problem)
+    assert problem.kind is kind
+    assert [error.pointer for error in problem.errors] == ["#/ticket"]
+
+
+def test_a_game_server_brings_the_ticket_of_its_user() -> None:
+    body = b'{"user_id":"bob","action":"quest","ticket":"%b"}' % quest_ticket("bob").encode()
+    assert record_of(body, SERVER).user_id == "bob"
+
+
+GOOD_BODIES = [
+    b'{"user_id":"alice","action":"commit"}',
+    b'{"user_id":"alice","action":"rare","timestamp":"%b","action_id":"%b"}' % (at(NOW_MS).encode(), str(ID).encode()),
+    b'{"user_id":"alice","action":"quest","ticket":"%b"}' % quest_ticket().encode(),
+]
+EDITS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 2), st.binary(min_size=1, max_size=6)), max_size=4)
+MEMBERS = st.dictionaries(
+    st.sampled_from(["points", "score", "amount", "multiplier", "limits", "keep_until", "kind", "v", "at", "name"]),
+    st.one_of(st.integers(), st.floats(allow_nan=False), st.text(max_size=5), st.none()),
+    max_size=3,
+)
+
+
+def edited(body: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
+    for place, removed, piece in edits:
+        start = place % (len(body) + 1)
+        body = body[:start] + piece + body[start + removed :]
+    return body
+
+
+@settings(max_examples=1_000)
+@given(st.sampled_from(GOOD_BODIES), EDITS, st.sampled_from([ALICE, SERVER, BACKFILLER]))
+def test_no_byte_of_a_body_changes_the_points(body: bytes, edits: list[tuple[int, int, bytes]], caller: Caller) -> None:
+    """Whatever is sent: it is refused, or the record has the catalogue's points and limits of the action it names."""
+    result = judged(edited(body, edits), caller)
+    if isinstance(result, Submission):
+        assert_priced_by_the_catalogue(result)
+
+
+@given(st.sampled_from(GOOD_BODIES), MEMBERS)
+def test_no_member_of_a_body_changes_the_points(body: bytes, members: dict[str, object]) -> None:
+    result = judged(json.dumps({**json.loads(body), **members}).encode())
+    assert isinstance(result, Submission) == (not members)
+
+
+def assert_priced_by_the_catalogue(submission: Submission) -> None:
+    record = decode(submission.record)
+    assert isinstance(record, ActionRecord)
+    entry = RULES.catalogue[record.action]
+    assert (record.points, submission.points) == (entry.points, entry.points)
+    limits = None if entry.limits is None else Limits(entry.limits.cap_per_day, entry.limits.cooldown_ms)
+    assert record.limits == limits
+    assert (record.action == "quest") == (record.id == str(TICKET_ID))

@@ -1,0 +1,42 @@
+"""What the gateway's table holds of tickets and moderation, and the limits in front of it, made from the settings."""
+
+from collections.abc import Mapping
+
+from contracts.catalogue import CatalogueEntry
+from contracts.tokens import DEVELOPMENT_SECRET
+from foundation.service import Refused
+from gateway.access import TOKEN
+from gateway.app import Route
+from gateway.client_address import ClientAddresses
+from gateway.http_bodies import BodyReader
+from gateway.http_tickets import TicketsEndpoint
+from gateway.rate_limit import RateLimiter
+from gateway.request_limits import ASKERS_MAX, RequestLimits
+from gateway.settings import Settings
+from gateway.tickets import ticket_key
+
+
+def authority_routes(catalogue: Mapping[str, CatalogueEntry], bodies: BodyReader, *, key: bytes) -> list[Route]:
+    """The routes. `key` is that of tickets."""
+    return [Route("POST", "/tickets", TicketsEndpoint(catalogue, bodies, key=key), needs=TOKEN)]
+
+
+def ticket_key_of(settings: Settings, catalogue: Mapping[str, CatalogueEntry]) -> bytes:
+    """The key of tickets, the same in every gateway. Raises Refused where everybody would know it."""
+    secret = settings.ticket_secret or settings.tokens.secret
+    is_needed = any(entry.ticket is not None for entry in catalogue.values())
+    if is_needed and settings.common.is_production and secret in ("", DEVELOPMENT_SECRET):
+        raise Refused(
+            "the catalogue has actions that need a ticket: SHARDBOARD_ENV=production needs SHARDBOARD_TICKET_SECRET, "
+            "or a SHARDBOARD_JWT_SECRET of your own"
+        )
+    return ticket_key(secret)
+
+
+def request_limits(settings: Settings) -> RequestLimits:
+    """The limits of this process."""
+    return RequestLimits(
+        RateLimiter("user", settings.user_rate, askers_max=ASKERS_MAX),
+        RateLimiter("address", settings.address_rate, askers_max=ASKERS_MAX),
+        clients=ClientAddresses(settings.trusted_proxies),
+    )
