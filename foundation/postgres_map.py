@@ -248,10 +248,10 @@ class MapStore:
         async with self._connection() as connection:
             await connection.execute(_sql("set_plan_state"), plan, state)
 
-    async def plans(self) -> list[PlanRecord]:
-        """All plans that were applied, oldest first."""
+    async def plans(self, plan: int | None = None) -> list[PlanRecord]:
+        """All plans that were applied, oldest first; or the one of that number, if there is one."""
         async with self._connection() as connection:
-            rows = await connection.fetch(_sql("plans"))
+            rows = await connection.fetch(_sql("plans"), plan)
         return [PlanRecord(**{**row, "content": row["content"].encode()}) for row in rows]
 
     async def moves(self, plan: int | None = None) -> list[MoveReport]:

@@ -122,7 +122,8 @@ UPDATE map_state SET is_paused = $1, moves_at_once = $2, users_per_s_max = $3
 UPDATE plans SET state = $2 WHERE plan = $1
 
 -- name: plans
-SELECT plan, checksum, applied_ms, applied_by, map_version, state, content FROM plans ORDER BY plan
+SELECT plan, checksum, applied_ms, applied_by, map_version, state, content FROM plans
+WHERE $1::bigint IS NULL OR plan = $1 ORDER BY plan
 
 -- name: moves
 SELECT partition, move_epoch, plan, source, target, phase, reason, rows_copied, rows_total, attempts, paused_ms,

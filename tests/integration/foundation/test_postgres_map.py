@@ -181,6 +181,7 @@ async def test_abort_gives_the_owner_a_newer_epoch(store: MapStore) -> None:
     await store.switch(P0, move_epoch=Epoch(4), target=S2)
     assert (await owners(store))[0] == Ownership(S2, Epoch(4), Epoch(4), None, (S1,)), "what it owns is no leftover"
     assert again == plan + 1
+    assert [record.plan for record in await store.plans(again)] == [again]
 
 
 async def test_leaving_shard_leaves_when_nothing_is_left_of_it(store: MapStore) -> None:
