@@ -45,7 +45,7 @@ async def gather_status(deployment: Deployment, common: CommonSettings) -> Statu
     problems: list[str] = []
     processes, ends, board = await asyncio.gather(
         _processes(deployment),
-        _or_problem(_end_offsets(common), f"Kafka at {common.kafka}", problems=problems),
+        _or_problem(read_end_offsets(common), f"Kafka at {common.kafka}", problems=problems),
         _or_problem(_board(common), f"the cache at {common.cache_url}", problems=problems),
     )
     owners = await _or_problem(_owners(common, ends), "the shards", problems=problems)
@@ -89,7 +89,8 @@ async def _process(process: RunProcess) -> ProcessStatus:
     return ProcessStatus(process.name, process.pid, process.address, state, process.restarts)
 
 
-async def _end_offsets(common: CommonSettings) -> dict[Partition, int]:
+async def read_end_offsets(common: CommonSettings) -> dict[Partition, int]:
+    """Where each partition of the actions ends; none when the topic does not exist. Raises KafkaError, OSError."""
     facts = await describe_topic(common.kafka, common.actions_topic)
     if facts is None:
         return {}
