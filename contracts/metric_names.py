@@ -46,6 +46,14 @@ SSE_CLIENTS: Final = _gauge("shardboard_sse_clients", "Open live streams")
 BOARD_READS: Final = _counter("shardboard_board_reads_total", "GET /leaderboard answers, by status", "status")
 BOARD_AGE_SECONDS: Final = _gauge("shardboard_board_age_seconds", "Time since the merger was last heard of")
 TOKEN_CACHE: Final = _counter("shardboard_token_cache_total", "Verified-token look-ups: hit or miss", "result")
+TOKENS_REVOKED: Final = _counter("shardboard_tokens_revoked_total", "Requests refused because their token was revoked")
+REVOCATIONS: Final = _gauge("shardboard_revocations", "Revocations that have an effect, as this gateway knows them")
+REVOCATIONS_AGE_SECONDS: Final = _gauge(
+    "shardboard_revocations_age_seconds", "Time since the revocations were last read from Postgres; +Inf: never"
+)
+JWKS_AGE_SECONDS: Final = _gauge(
+    "shardboard_jwks_age_seconds", "Time since the issuer's keys were last read; +Inf: never"
+)
 
 # Shard worker
 RECORDS_APPLIED: Final = _counter("shardboard_records_applied_total", "Records applied", "shard")

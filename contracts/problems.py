@@ -50,6 +50,7 @@ BODY_TOO_SLOW: Final = ProblemKind("body-too-slow", 408, "The body did not arriv
 INTERNAL: Final = ProblemKind("internal", 500, "The server failed")
 LOG_UNAVAILABLE: Final = ProblemKind("log-unavailable", 503, "The action's outcome is unknown")
 OVERLOADED: Final = ProblemKind("overloaded", 503, "Too many actions are waiting")
+KEYS_UNAVAILABLE: Final = ProblemKind("keys-unavailable", 503, "Tokens cannot be checked yet")
 BOARD_UNAVAILABLE: Final = ProblemKind("board-unavailable", 503, "No board can be read yet")
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, ProblemKind))

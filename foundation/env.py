@@ -96,6 +96,13 @@ class Env:
         self.read[name] = SettingRead(PREFIX + name, value or default, not value, meaning, is_secret=True)
         return value or default
 
+    def content(self, name: str, *, meaning: str) -> str:
+        """The text of the file that NAME names; empty where it names none. Nothing secret: `secret` reads those."""
+        path = self.text(name, "", meaning=meaning)
+        if not path:
+            return ""
+        return self._small_file(PREFIX + name, path, holds="the text")
+
     def require(self, holds: bool, rule: str) -> None:
         """Note a fault between settings, unless it holds. `rule` names the settings, their values and the rule."""
         if not holds:
@@ -116,14 +123,17 @@ class Env:
         )
 
     def _secret_file(self, name: str, path: str) -> str:
+        return self._small_file(f"{PREFIX}{name}_FILE", path, holds="the secret")
+
+    def _small_file(self, setting: str, path: str, *, holds: str) -> str:
         try:
             with Path(path).open(encoding="utf-8") as file:
-                secret = file.read(SECRET_FILE_BYTES_MAX).strip()
+                text = file.read(SECRET_FILE_BYTES_MAX).strip()
         except (OSError, UnicodeDecodeError) as error:
-            self.faults.append(f"{PREFIX}{name}_FILE = {path!r} cannot be read: {error}")
+            self.faults.append(f"{setting} = {path!r} cannot be read: {error}")
             return ""
-        self.require(bool(secret), f"{PREFIX}{name}_FILE = {path!r} is empty; it must hold the secret")
-        return secret
+        self.require(bool(text), f"{setting} = {path!r} is empty; it must hold {holds}")
+        return text
 
     def _fault(self, name: str, raw: str, *, rule: str, default: _T) -> _T:
         self.faults.append(f"{PREFIX}{name} = {raw!r} {rule}")

@@ -7,9 +7,23 @@ from urllib.parse import quote
 from contracts.counting import CountingRules
 from contracts.ids import ShardId, parse_shard_id
 from contracts.periods import PERIODS_DEFAULT, PeriodCalendar
-from contracts.tokens import AUDIENCE_DEFAULT, DEVELOPMENT_SECRET, ISSUER_DEFAULT, SECRET_BYTES_MIN
 from contracts.topics import ACTIONS, DEAD
 from foundation.env import Env
+from foundation.insecure import read_accepted, require_guarded_passwords
+from foundation.kafka_access import KafkaAddress, read_kafka
+from foundation.token_settings import TokenSettings, read_tokens
+
+__all__ = (
+    "Address",
+    "CommonSettings",
+    "ShardAddress",
+    "TokenSettings",
+    "load_common",
+    "parse_address",
+    "parse_shards",
+    "read_common",
+    "read_tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class ShardAddress:
 class CommonSettings:
     """What every service needs to know of its deployment."""
 
-    kafka: str
+    kafka: KafkaAddress
     actions_topic: str
     dead_topic: str
     cache_url: str
@@ -51,23 +65,15 @@ class CommonSettings:
         return {address.shard: address.url for address in self.shards}[shard]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenSettings:
-    """How tokens are checked and made."""
-
-    secret: str
-    issuer: str
-    audience: str
-
-
 def read_common(env: Env) -> CommonSettings:
     """Read the shared settings; faults are kept in `env`."""
     rules = _read_rules(env)
     is_production = env.choice(
         "ENV", "development", choices=("development", "production"), meaning="production refuses unsafe settings"
     )
-    return CommonSettings(
-        kafka=env.text("KAFKA", "127.0.0.1:9092", meaning="Kafka bootstrap servers, comma-separated host:port"),
+    read_accepted(env)
+    settings = CommonSettings(
+        kafka=read_kafka(env),
         actions_topic=env.text("ACTIONS_TOPIC", ACTIONS, meaning="topic of actions"),
         dead_topic=env.text("DEAD_TOPIC", DEAD, meaning="topic of dead letters"),
         cache_url=env.text("CACHE_URL", "redis://127.0.0.1:6379/0", meaning="Redis of the global cache"),
@@ -96,25 +102,10 @@ def read_common(env: Env) -> CommonSettings:
             "ALLOW_UNSAFE_REPLICATION", False, meaning="production accepts replication < 3 and min ISR < 2"
         ),
     )
-
-
-def read_tokens(env: Env) -> TokenSettings:
-    """Read the token settings; production refuses the development secret."""
-    secret = env.secret("JWT_SECRET", DEVELOPMENT_SECRET, meaning="HS256 key, at least 32 bytes")
-    env.require(
-        len(secret.encode()) >= SECRET_BYTES_MIN,
-        f"SHARDBOARD_JWT_SECRET has {len(secret.encode())} bytes, HS256 needs ≥ {SECRET_BYTES_MIN}",
-    )
-    is_production = env.read["ENV"].value == "production"
-    env.require(
-        not (is_production and secret == DEVELOPMENT_SECRET),
-        "SHARDBOARD_JWT_SECRET is the development secret; SHARDBOARD_ENV=production needs one of your own",
-    )
-    return TokenSettings(
-        secret=secret,
-        issuer=env.text("JWT_ISSUER", ISSUER_DEFAULT, meaning="`iss` that tokens must have"),
-        audience=env.text("JWT_AUDIENCE", AUDIENCE_DEFAULT, meaning="`aud` that tokens must have"),
-    )
+    urls = {"CACHE_URL": settings.cache_url, "POSTGRES_URL": settings.postgres_url}
+    shards = {f"SHARDS, shard {address.shard}": address.url for address in settings.shards}
+    require_guarded_passwords(env, urls | shards)
+    return settings
 
 
 def load_common(environ: Mapping[str, str]) -> CommonSettings:

@@ -4,7 +4,7 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from contracts.ids import NAME_BYTES_MAX, UserId, user_id_fault
 from contracts.tokens import SCOPE_BACKFILL, SCOPE_WRITE_ANY, SCOPES
@@ -18,6 +18,10 @@ class Caller:
     name: str | None
     expires_ms: int
     scopes: frozenset[str] = frozenset()
+    token_id: str | None = None
+    """`jti`."""
+    issued_s: float = 0
+    """`iat`."""
 
     @property
     def may_write_any(self) -> bool:
@@ -30,11 +34,14 @@ class Caller:
         return SCOPE_BACKFILL in self.scopes
 
 
+_OWN_SCOPES: Final = frozenset(SCOPES)
+
+
 class BadClaims(ValueError):
     """The token is genuine, but its claims cannot be used; the message says which."""
 
 
-def caller_of(claims: Mapping[str, Any]) -> Caller:
+def caller_of(claims: Mapping[str, Any], *, scope_claim: str = "scope", leeway_s: int = 0) -> Caller:
     """The caller that verified claims speak of. Raises BadClaims."""
     subject = claims["sub"]
     if not isinstance(subject, str):
@@ -42,15 +49,24 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
     fault = user_id_fault(subject)
     if fault is not None:
         raise BadClaims(f"sub {fault}")
-    scope = claims.get("scope", "")
-    if not isinstance(scope, str):
-        raise BadClaims("scope is not space-separated text")
     return Caller(
         subject=UserId(subject),
         name=display_name(claims.get("name")),
-        expires_ms=int(claims["exp"]) * 1000,
-        scopes=frozenset(SCOPES).intersection(scope.split(" ")),
+        expires_ms=int((claims["exp"] + leeway_s) * 1000),
+        scopes=_OWN_SCOPES.intersection(_words(claims.get(scope_claim, ""), scope_claim)),
+        token_id=claims.get("jti"),
+        issued_s=claims.get("iat", 0),
     )
+
+
+def _words(scope: object, claim: str) -> list[str]:
+    """Space-separated text (RFC 6749 §3.3), or a list of texts, as ForgeRock and Okta write it. Others' scopes may be
+    among them."""
+    if isinstance(scope, str):
+        return scope.split(" ")
+    if isinstance(scope, list) and all(isinstance(each, str) for each in scope):
+        return scope
+    raise BadClaims(f"{claim} is neither space-separated text nor a list of texts")
 
 
 def display_name(claim: object) -> str | None:
@@ -72,6 +88,10 @@ class TokenCache:
 
     def __len__(self) -> int:
         return len(self._callers)
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._callers.clear()
 
     def get(self, digest: bytes, now_ms: int) -> Caller | None:
         """The caller, unless unknown or expired by now."""

@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import uuid4
 
 import jwt
 
+from contracts.tokens import TTL_MAX_S
 from foundation.settings import TokenSettings
 
-TTL_MAX_S: Final = 366 * 24 * 3600
-"""A year: long-lived enough for a game server's deployment, still an end."""
 SERVICE_SUBJECT: Final = "service"
 """`sub` of service tokens that name none."""
-_CLOCK_SKEW_S: Final = 30
-"""`iat` lies this far back, so that a gateway whose clock is behind does not see a token from the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +24,19 @@ class Claims:
 
 
 def mint(settings: TokenSettings, claims: Claims, *, ttl_s: int, now_s: int) -> str:
-    """The signed token, valid until now + ttl. Raises ValueError for a ttl outside 1 s … 366 days."""
+    """The signed token, valid until now + ttl. Raises ValueError for a ttl outside 1 s … 366 days, and where tokens are
+    verified by somebody else's keys."""
+    if not settings.secret:
+        raise ValueError("tokens of this deployment are made by its issuer: SHARDBOARD_JWT_SECRET is not set")
     if not 1 <= ttl_s <= TTL_MAX_S:
         raise ValueError(f"ttl of {ttl_s} s must be from 1 s to {TTL_MAX_S // 86_400} days")
     payload: dict[str, Any] = {
         "iss": settings.issuer,
         "aud": settings.audience,
         "sub": claims.subject,
-        "iat": now_s - _CLOCK_SKEW_S,
+        "iat": now_s,
         "exp": now_s + ttl_s,
+        "jti": uuid4().hex,
     }
     if claims.scopes:
         payload["scope"] = " ".join(claims.scopes)

@@ -35,6 +35,7 @@ def test_problem_codes_and_statuses_are_fixed() -> None:
         "log-unavailable": 503,
         "overloaded": 503,
         "board-unavailable": 503,
+        "keys-unavailable": 503,
     }
 
 

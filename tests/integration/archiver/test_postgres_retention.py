@@ -67,11 +67,13 @@ async def test_memory_goes_by_log_time(postgres: Connection) -> None:
     day = NOW_MS // DAY_MS
     await postgres.executemany("INSERT INTO kept VALUES (1, $1, $2)", [(b"a", NOW_MS - 1), (b"b", NOW_MS)])
     await postgres.executemany("INSERT INTO caps VALUES (1, $1, $2, 1, 1)", [(b"a", day - 3), (b"b", day - 2)])
-    await postgres.executemany("INSERT INTO revoked VALUES ($1, $2, 0, '')", [(b"a", NOW_MS - 1), (b"b", NOW_MS)])
+    await postgres.executemany(
+        "INSERT INTO revoked VALUES ('jti', $1, NULL, $2, 0, '', 1)", [("a", NOW_MS - 1), ("b", NOW_MS)]
+    )
     await retire(postgres)
     assert await postgres.fetchval("SELECT array_agg(id16) FROM kept") == [b"b"]
     assert await postgres.fetchval("SELECT array_agg(used_by) FROM caps") == [b"b"]
-    assert await postgres.fetchval("SELECT array_agg(token_digest) FROM revoked") == [b"b"]
+    assert await postgres.fetchval("SELECT array_agg(value) FROM revoked") == ["b"]
 
 
 async def test_scores_of_boards_closed_a_day_ago_go(postgres: Connection) -> None:

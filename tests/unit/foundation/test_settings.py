@@ -3,28 +3,8 @@
 import pytest
 
 from contracts.ids import ShardId
-from contracts.tokens import DEVELOPMENT_SECRET
-from foundation.env import BadSettings, Env
-from foundation.settings import (
-    Address,
-    ShardAddress,
-    TokenSettings,
-    load_common,
-    parse_address,
-    parse_shards,
-    read_common,
-    read_tokens,
-)
-
-OWN_SECRET = "0123456789abcdef0123456789abcdef"
-
-
-def tokens_of(environ: dict[str, str]) -> TokenSettings:
-    env = Env(environ)
-    read_common(env)
-    tokens = read_tokens(env)
-    env.check()
-    return tokens
+from foundation.env import BadSettings
+from foundation.settings import Address, ShardAddress, load_common, parse_address, parse_shards
 
 
 def test_defaults_are_a_development_machine() -> None:
@@ -99,27 +79,6 @@ def test_all_faults_are_told_at_once() -> None:
     for name in ("SHARDS", "PERIODS", "LOG", "ADMIN_LISTEN", "DRAIN_S"):
         assert f"SHARDBOARD_{name} = " in text
     assert "window_ms = 1000 must be ≥ back + ahead + delivery timeout + 2 × clock skew = 810000" in text
-
-
-def test_development_has_a_secret_of_its_own() -> None:
-    assert tokens_of({}).secret == DEVELOPMENT_SECRET
-
-
-@pytest.mark.parametrize("secret", ["", DEVELOPMENT_SECRET])
-def test_production_refuses_the_development_secret(secret: str) -> None:
-    with pytest.raises(BadSettings, match="development secret"):
-        tokens_of({"SHARDBOARD_ENV": "production", "SHARDBOARD_JWT_SECRET": secret})
-
-
-def test_production_takes_a_secret_of_its_own() -> None:
-    tokens = tokens_of({"SHARDBOARD_ENV": "production", "SHARDBOARD_JWT_SECRET": OWN_SECRET})
-    assert tokens == TokenSettings(OWN_SECRET, "shardboard", "shardboard")
-
-
-def test_a_short_secret_is_refused_and_not_shown() -> None:
-    with pytest.raises(BadSettings, match="has 31 bytes, HS256 needs ≥ 32") as refusal:
-        tokens_of({"SHARDBOARD_JWT_SECRET": OWN_SECRET[:-1]})
-    assert OWN_SECRET[:-1] not in str(refusal.value)
 
 
 POSTGRES = "postgresql://shardboard@db:5432/board"

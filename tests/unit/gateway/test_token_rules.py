@@ -19,9 +19,14 @@ def test_scopes_are_whole_words() -> None:
     assert not caller_of({"sub": "a", "exp": 7, "scope": "actions:write:anything"}).may_write_any
 
 
+@pytest.mark.parametrize("scope", ["openid operate", ["openid", "operate"]])
+def test_scopes_are_text_or_a_list_among_those_of_others(scope: object) -> None:
+    assert caller_of({"sub": "a", "exp": 7, "permissions": scope}, scope_claim="permissions").scopes == {"operate"}
+
+
 @pytest.mark.parametrize(
     "claims",
-    [{"sub": ""}, {"sub": 5}, {"sub": "a\0"}, {"sub": "x" * 129}, {"sub": "\ud800"}, {"sub": "a", "scope": []}],
+    [{"sub": ""}, {"sub": 5}, {"sub": "a\0"}, {"sub": "x" * 129}, {"sub": "\ud800"}, {"sub": "a", "scope": [1]}],
 )
 def test_claims_that_cannot_be_a_user_are_refused(claims: dict[str, Any]) -> None:
     with pytest.raises(BadClaims):
