@@ -1,23 +1,33 @@
 """POST /actions as raw ASGI: media type, bounded body, judgement, log, receipt. The hot path behind http_guard.py."""
 
-from typing import Final
-from uuid import uuid4
+from collections.abc import Callable
+from typing import Final, NamedTuple
+from uuid import UUID, uuid4
 
 from contracts.clock import now_ms
-from contracts.ids import UserId
+from contracts.ids import ActionId, Partition, UserId
 from contracts.metric_names import ACTIONS_REFUSED
 from contracts.problems import LOG_UNAVAILABLE, OVERLOADED
 from foundation.metrics import Metrics
 from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, send_answer, send_problem
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_in
-from gateway.kafka_log import Acknowledged, ActionLog, Lost, Place, Refusal
+from gateway.http_idempotency import IDEMPOTENCY_KEY, KeyedRequests
+from gateway.kafka_log import ActionLog, Lost, Refusal
 from gateway.problem import Problem
 from gateway.submission import Submission, SubmissionRules, judge, parse_body
 from gateway.token_rules import Caller
 
 RETRY_AFTER: Final = (b"retry-after", b"1")
 """A second: the pending actions of one process are worked off in about that time."""
+
+
+class Written(NamedTuple):
+    """A record that the log acknowledged."""
+
+    partition: Partition
+    offset: int | None
+    """None: a retry inside Kafka's client lost the place."""
 
 
 class ActionDesk:
@@ -28,25 +38,35 @@ class ActionDesk:
         self._rules = rules
         self._refused = metrics.counter(ACTIONS_REFUSED)
 
-    async def take(self, send: Send, caller: Caller, *, body: bytes, at_ms: int) -> None:
+    async def take(
+        self, send: Send, caller: Caller, *, body: bytes, at_ms: int, new_id: Callable[[], UUID] = uuid4
+    ) -> None:
         """Judge, write, answer: 201 only when the log acknowledged."""
         parsed = parse_body(body)
         if isinstance(parsed, Problem):
             return await self.refuse(send, parsed)
-        judged = judge(parsed, caller, now_ms=at_ms, rules=self._rules, new_id=uuid4)
+        judged = judge(parsed, caller, now_ms=at_ms, rules=self._rules, new_id=new_id)
         if isinstance(judged, Problem):
             return await self.refuse(send, judged)
         return await self.write(send, judged)
 
     async def write(self, send: Send, action: Submission) -> None:
         """Write a judged action, and answer."""
-        place = self._log.append(action.user_id, action.record)
+        written = await self.record(action.user_id, action.action_id, record=action.record)
+        if isinstance(written, Problem):
+            return await self.refuse(send, written)
+        return await send_answer(send, 201, headers=(JSON_TYPE,), body=_receipt(action, written))
+
+    async def record(self, user_id: UserId, action_id: ActionId, *, record: bytes) -> Written | Problem:
+        """Write a record of a user, and say where it is once the log acknowledged, or why that is not known."""
+        place = self._log.append(user_id, record)
         if isinstance(place, Refusal):
-            return await self.refuse(send, _not_taken(place, action))
+            return _not_taken(place, action_id)
         outcome = await place.batch.outcome
         if isinstance(outcome, Lost):
-            return await self.refuse(send, _lost(outcome, action))
-        return await send_answer(send, 201, headers=(JSON_TYPE,), body=_receipt(action, place, outcome=outcome))
+            return _lost(outcome, action_id)
+        base = outcome.base_offset
+        return Written(place.partition, None if base is None else base + place.nth)
 
     async def refuse(self, send: Send, problem: Problem) -> None:
         """Answer with a problem, and count it."""
@@ -57,18 +77,21 @@ class ActionDesk:
 class ActionsEndpoint:
     """POST /actions."""
 
-    def __init__(self, desk: ActionDesk, bodies: BodyReader) -> None:
+    def __init__(self, desk: ActionDesk, bodies: BodyReader, *, keyed: KeyedRequests) -> None:
         self._desk = desk
         self._bodies = bodies
+        self._keyed = keyed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        media_type = length = None
+        media_type = length = key = None
         for name, value in scope["headers"]:
             if name == b"content-type":
                 media_type = value
             elif name == b"content-length":
                 length = value
+            elif name == IDEMPOTENCY_KEY:
+                key = value if key is None else key + b"," + value
         at_ms = now_ms()
         try:
             body = await self._bodies.read_json(receive, media_type=media_type, length=length)
@@ -76,35 +99,41 @@ class ActionsEndpoint:
             return None
         if isinstance(body, Problem):
             return await self._desk.refuse(send, body)
-        return await self._desk.take(send, caller_in(scope), body=body, at_ms=at_ms)
+        caller = caller_in(scope)
+        if key is None:
+            return await self._desk.take(send, caller, body=body, at_ms=at_ms)
+
+        async def carry_out(held: Send, new_id: Callable[[], UUID]) -> None:
+            await self._desk.take(held, caller, body=body, at_ms=at_ms, new_id=new_id)
+
+        return await self._keyed.answer(send, caller, header=key, path=scope["path"], body=body, carry_out=carry_out)
 
 
-def _receipt(action: Submission, place: Place, *, outcome: Acknowledged) -> bytes:
-    base = outcome.base_offset
-    offset = b"null" if base is None else b"%d" % (base + place.nth)
+def _receipt(action: Submission, written: Written) -> bytes:
+    offset = b"null" if written.offset is None else b"%d" % written.offset
     return b'{"action_id":"%b","points":%d,"partition":%d,"offset":%b}' % (
-        action.action_id.encode(), action.points, place.partition, offset,
+        action.action_id.encode(), action.points, written.partition, offset,
     )  # fmt: skip
 
 
-def _not_taken(refusal: Refusal, action: Submission) -> Problem:
+def _not_taken(refusal: Refusal, action_id: ActionId) -> Problem:
     if refusal is Refusal.OVERLOADED:
         return Problem(
             OVERLOADED,
             "Too many actions are waiting for the log; this one was not recorded.",
-            members={"action_id": action.action_id},
+            members={"action_id": action_id},
             headers=(RETRY_AFTER,),
         )
-    return _lost(Lost.NOT_SENT, action)
+    return _lost(Lost.NOT_SENT, action_id)
 
 
-def _lost(outcome: Lost, action: Submission) -> Problem:
+def _lost(outcome: Lost, action_id: ActionId) -> Problem:
     said = {
         Lost.UNANSWERED: "The log did not acknowledge the action in time, so its outcome is unknown: it may have been "
         "recorded. Retry with this action_id; it counts once.",
         Lost.NOT_SENT: "The log is unavailable, the action was not recorded. Retry with this action_id.",
     }
-    return Problem(LOG_UNAVAILABLE, said[outcome], members={"action_id": action.action_id}, headers=(RETRY_AFTER,))
+    return Problem(LOG_UNAVAILABLE, said[outcome], members={"action_id": action_id}, headers=(RETRY_AFTER,))
 
 
 def demo_caller(user_id: UserId, name: str, *, at_ms: int) -> Caller:

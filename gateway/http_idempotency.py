@@ -24,6 +24,7 @@ from gateway.problem import Problem
 from gateway.redis_idempotency import IdempotencyStore, StoreAway
 from gateway.token_rules import Caller
 
+IDEMPOTENCY_KEY: Final = b"idempotency-key"
 CarryOut = Callable[[Send, Callable[[], UUID]], Awaitable[None]]
 """Answers through the given Send; ids that the client left to us come from the given function."""
 _RUN_BYTES: Final = 16

@@ -1,4 +1,4 @@
-"""The store of idempotency keys, in the cache's Redis: shared by all gateways, asked only by requests with the header."""
+"""The store of idempotency keys, in the cache's Redis, for all gateways. Only requests with the header ask it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

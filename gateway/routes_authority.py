@@ -5,20 +5,27 @@ from collections.abc import Mapping
 from contracts.catalogue import CatalogueEntry
 from contracts.tokens import DEVELOPMENT_SECRET
 from foundation.service import Refused
-from gateway.access import TOKEN
+from gateway.access import MODERATE, TOKEN
 from gateway.app import Route
 from gateway.client_address import ClientAddresses
 from gateway.http_bodies import BodyReader
+from gateway.http_moderation import ModerationDesk, ModerationEndpoint
 from gateway.http_tickets import TicketsEndpoint
+from gateway.moderation import KINDS
 from gateway.rate_limit import RateLimiter
 from gateway.request_limits import ASKERS_MAX, RequestLimits
 from gateway.settings import Settings
 from gateway.tickets import ticket_key
 
 
-def authority_routes(catalogue: Mapping[str, CatalogueEntry], bodies: BodyReader, *, key: bytes) -> list[Route]:
+def authority_routes(
+    catalogue: Mapping[str, CatalogueEntry], bodies: BodyReader, *, key: bytes, moderation: ModerationDesk
+) -> list[Route]:
     """The routes. `key` is that of tickets."""
-    return [Route("POST", "/tickets", TicketsEndpoint(catalogue, bodies, key=key), needs=TOKEN)]
+    return [
+        Route("POST", "/tickets", TicketsEndpoint(catalogue, bodies, key=key), needs=TOKEN),
+        *(Route("POST", f"/moderation/{kind}", ModerationEndpoint(kind, moderation), needs=MODERATE) for kind in KINDS),
+    ]
 
 
 def ticket_key_of(settings: Settings, catalogue: Mapping[str, CatalogueEntry]) -> bytes:

@@ -22,11 +22,15 @@ from gateway.http_actions import ActionDesk, ActionsEndpoint
 from gateway.http_boards import BoardEndpoint, BoardReader
 from gateway.http_bodies import BodyReader
 from gateway.http_demo import DemoActions, DemoAnswer, DemoBody, DemoList
+from gateway.http_idempotency import KeyedRequests
 from gateway.http_identity import Identity
+from gateway.http_moderation import ModerationDesk
 from gateway.http_stream import StreamHub
 from gateway.kafka_log import ActionLog
+from gateway.postgres_actions import ArchivedActions
 from gateway.postgres_boards import ArchiveReader
 from gateway.redis_boards import CacheFollower, check_cache_belongs
+from gateway.redis_idempotency import IdempotencyStore
 from gateway.routes_authority import authority_routes, request_limits, ticket_key_of
 from gateway.routes_page import read_files
 from gateway.settings import BOARDS_MAX, CONNECTIONS_WAITING_MAX, FLUSH_RESERVE_S, STALE_AFTER_S, Settings
@@ -62,9 +66,13 @@ class Gateway:
         self._bodies = bodies = BodyReader(deadline_s=settings.body_deadline_ms / 1000)
         self._identity = Identity(settings, metrics)
         board = BoardEndpoint(reader, metrics)
+        self._store = IdempotencyStore(common.cache_url, window_ms=common.rules.window_ms)
+        keyed = KeyedRequests(self._store)
+        archive = ArchivedActions(common.postgres_url, mark=self._log.mark)
+        moderation = ModerationDesk(desk, archive, bodies=bodies, keyed=keyed, ahead_ms=common.rules.ahead_ms)
         routes = [
-            Route("POST", "/actions", ActionsEndpoint(desk, bodies), needs=TOKEN, refuse=desk.refuse),
-            *authority_routes(catalogue, bodies, key=key),
+            Route("POST", "/actions", ActionsEndpoint(desk, bodies, keyed=keyed), needs=TOKEN, refuse=desk.refuse),
+            *authority_routes(catalogue, bodies, key=key, moderation=moderation),
             *(Route(method, "/leaderboard", board, needs=NOTHING) for method in ("GET", "HEAD")),
             *(Route(method, "/leaderboard/stream", self._hub, needs=NOTHING) for method in ("GET", "HEAD")),
         ]
@@ -119,6 +127,7 @@ class Gateway:
             await asyncio.wait({parts, serving, stopping})
             listener.close()
             await self._internal.close()
+            await self._store.close()
         if not parts.cancelled():
             parts.result()  # raises why it ended by itself
 

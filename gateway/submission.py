@@ -119,11 +119,12 @@ def judge(
     is_old = at_ms < now_ms - rules.rules.back_ms
     if at_ms > now_ms + rules.rules.ahead_ms or at_ms < 0 or (is_old and not caller.may_backfill):
         return _outside_window(rules.rules)
-    ticket = None
+    ticket: Ticket | None = None
     if entry.ticket is not None or body.ticket is not UNSET:
-        ticket = _ticket(body, entry, key=rules.ticket_key, now_ms=now_ms)
-        if isinstance(ticket, Problem):
-            return ticket
+        judged = _ticket(body, entry, key=rules.ticket_key, now_ms=now_ms)
+        if isinstance(judged, Problem):
+            return judged
+        ticket = judged
     given = body.action_id if ticket is None else ticket.action_id
     action_id = ActionId(str(new_id() if given is UNSET else given))
     record = ActionRecord(
