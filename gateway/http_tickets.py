@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
-from uuid import UUID, uuid4
+from typing import Final
+from uuid import uuid4
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
 from contracts.catalogue import CatalogueEntry
 from contracts.clock import now_ms
-from contracts.ids import USER_ID_BYTES_MAX, UserId, user_id_fault
+from contracts.ids import UserId, user_id_fault
 from contracts.problems import FOREIGN_USER, UNKNOWN_ACTION
 from contracts.tokens import SCOPE_WRITE_ANY
 from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, header_of, send_answer, send_problem
@@ -18,37 +18,11 @@ from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_in
 from gateway.problem import Problem
 from gateway.strict_body import invalid, parse_strict
-from gateway.tickets import give, seal
+from gateway.tickets import TicketAnswer, TicketBody, give, seal
 from gateway.token_rules import Caller
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_STORE: Final = (b"cache-control", b"no-store")
-
-
-class TicketBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is going to be done, and by whom."""
-
-    action: Annotated[str, Meta(min_length=1, max_length=64, description="an action that needs a ticket")]
-    user_id: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1, max_length=USER_ID_BYTES_MAX, description="the caller if absent; 1 to 128 bytes of UTF-8"
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-
-
-class TicketAnswer(msgspec.Struct, frozen=True):
-    """A ticket: the member `ticket` of POST /actions, once, from `usable_from` until before `expires_at`."""
-
-    ticket: str
-    action_id: Annotated[UUID, Meta(description="of the action that will use it")]
-    user_id: str
-    action: str
-    usable_from: datetime
-    expires_at: datetime
 
 
 _decoder = msgspec.json.Decoder(TicketBody)

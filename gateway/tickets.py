@@ -7,12 +7,16 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Annotated, Final
 from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from contracts.catalogue import CatalogueEntry
 from contracts.counting import CountingRules
-from contracts.ids import UserId
+from contracts.ids import USER_ID_BYTES_MAX, UserId
 from contracts.problems import TICKET_EARLY, TICKET_EXPIRED, TICKET_INVALID, TICKET_REQUIRED, FieldError, ProblemKind
 from gateway.problem import Problem
 
@@ -25,6 +29,32 @@ _KEY_LABEL: Final = b"shardboard ticket key 1"
 _SIGNED_LABEL: Final = b"shardboard ticket 1\0"
 _PAYLOAD: Final = struct.Struct(">16sQQ")
 _MAC_BYTES: Final = 32
+
+
+class TicketBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is going to be done, and by whom."""
+
+    action: Annotated[str, Meta(min_length=1, max_length=64, description="an action that needs a ticket")]
+    user_id: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1, max_length=USER_ID_BYTES_MAX, description="the caller if absent; 1 to 128 bytes of UTF-8"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class TicketAnswer(msgspec.Struct, frozen=True):
+    """A ticket: the member `ticket` of POST /actions, once, from `usable_from` until before `expires_at`."""
+
+    ticket: str
+    action_id: Annotated[UUID, Meta(description="of the action that will use it")]
+    user_id: str
+    action: str
+    usable_from: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

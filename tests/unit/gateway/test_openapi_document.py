@@ -16,7 +16,10 @@ def references(node: Any) -> set[str]:
 def test_every_route_and_every_reference_is_there() -> None:
     document = build_rest({}, demo=(DemoBody, DemoAnswer)).openapi()
     assert document["openapi"].startswith("3.1")
-    assert set(document["paths"]) == {"/actions", "/leaderboard", "/leaderboard/stream", "/demo", "/demo/actions"}
+    assert set(document["paths"]) == {
+        *("/actions", "/tickets", "/leaderboard", "/leaderboard/stream", "/demo", "/demo/actions"),
+        *(f"/moderation/{kind}" for kind in ("hide", "unhide", "adjust", "void", "erase")),
+    }
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert references(document) <= known
 
@@ -28,7 +31,7 @@ def test_the_demo_stands_there_only_where_it_is_served() -> None:
 def test_an_action_needs_a_token_and_lists_every_refusal() -> None:
     operation = build_rest({}, demo=None).openapi()["paths"]["/actions"]["post"]
     assert operation["security"] == [{"bearerToken": []}]
-    assert set(operation["responses"]) == {"201", "401", "403", "408", "413", "415", "422", "500", "503"}
+    assert set(operation["responses"]) == {"201", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503"}
     assert "timestamp-outside-window" in operation["responses"]["422"]["description"]
 
 
