@@ -51,6 +51,7 @@ INTERNAL: Final = ProblemKind("internal", 500, "The server failed")
 LOG_UNAVAILABLE: Final = ProblemKind("log-unavailable", 503, "The action's outcome is unknown")
 OVERLOADED: Final = ProblemKind("overloaded", 503, "Too many actions are waiting")
 KEYS_UNAVAILABLE: Final = ProblemKind("keys-unavailable", 503, "Tokens cannot be checked yet")
+SHARD_UNAVAILABLE: Final = ProblemKind("shard-unavailable", 503, "Part of the board cannot be read at the moment")
 BOARD_UNAVAILABLE: Final = ProblemKind("board-unavailable", 503, "No board can be read yet")
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, ProblemKind))

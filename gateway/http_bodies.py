@@ -40,21 +40,23 @@ class BodyReader:
                     self._late.add(task)
                     task.cancel()
 
-    async def read_json(self, receive: Receive, *, media_type: bytes | None, length: bytes | None) -> bytes | Problem:
+    async def read_json(
+        self, receive: Receive, *, media_type: bytes | None, length: bytes | None, bytes_max: int = BODY_BYTES_MAX
+    ) -> bytes | Problem:
         """The body of a request that says it is JSON and small enough, or the problem. Raises Disconnected."""
         if media_type != b"application/json" and not _is_json(media_type):
             return Problem(UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json.", headers=(_ACCEPTED,))
-        if length is not None and int(length) > BODY_BYTES_MAX:
-            return _too_large()
-        return await self.read(receive)
+        if length is not None and int(length) > bytes_max:
+            return _too_large(bytes_max)
+        return await self.read(receive, bytes_max)
 
-    async def read(self, receive: Receive) -> bytes | Problem:
+    async def read(self, receive: Receive, bytes_max: int = BODY_BYTES_MAX) -> bytes | Problem:
         """The whole body, or the problem once it exceeds a bound. Raises Disconnected."""
         task = asyncio.current_task()
         assert task is not None, "a request is served by a task of its own"
         self._since[task] = monotonic_s()
         try:
-            return await _read(receive)
+            return await _read(receive, bytes_max)
         except asyncio.CancelledError:
             if task not in self._late or task.uncancel() > 0:
                 raise  # somebody else, such as the end of the drain, wants the request to end
@@ -64,16 +66,16 @@ class BodyReader:
             self._late.discard(task)
 
 
-async def _read(receive: Receive) -> bytes | Problem:
+async def _read(receive: Receive, bytes_max: int) -> bytes | Problem:
     """What follows the bound is not read."""
     message = await receive()
     body: bytes = message.get("body", b"")
-    if message["type"] == "http.request" and not message.get("more_body") and len(body) <= BODY_BYTES_MAX:
+    if message["type"] == "http.request" and not message.get("more_body") and len(body) <= bytes_max:
         return body
     pieces, size = [body], len(body)
     while message["type"] == "http.request":
-        if size > BODY_BYTES_MAX:
-            return _too_large()
+        if size > bytes_max:
+            return _too_large(bytes_max)
         if not message.get("more_body"):
             return b"".join(pieces)
         message = await receive()
@@ -83,9 +85,9 @@ async def _read(receive: Receive) -> bytes | Problem:
     raise Disconnected
 
 
-def _too_large() -> Problem:
+def _too_large(bytes_max: int) -> Problem:
     """Refuses the body. The connection ends, or the rest of it would have to be read."""
-    return Problem(BODY_TOO_LARGE, f"The body may have at most {BODY_BYTES_MAX} bytes.", headers=(CLOSE,))
+    return Problem(BODY_TOO_LARGE, f"The body may have at most {bytes_max} bytes.", headers=(CLOSE,))
 
 
 def _is_json(media_type: bytes | None) -> bool:

@@ -34,6 +34,7 @@ def test_problem_codes_and_statuses_are_fixed() -> None:
         "internal": 500,
         "log-unavailable": 503,
         "overloaded": 503,
+        "shard-unavailable": 503,
         "board-unavailable": 503,
         "keys-unavailable": 503,
     }
