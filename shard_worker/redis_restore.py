@@ -1,4 +1,5 @@
-"""Makes one partition's keys anew, in numbered steps that each leave something safe behind."""
+"""Makes one partition's keys anew, in numbered steps that each leave something safe behind: from the archive, or from
+another shard's Redis in a move."""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -6,6 +7,7 @@ from typing import Any, Final
 
 from contracts.ids import Epoch, Partition, ShardId
 from contracts.progress import State
+from shard_worker.move_pages import Page
 from shard_worker.redis_restore_rows import Chunk
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.replies import BadReply
@@ -13,6 +15,7 @@ from shard_worker.restore_steps import Attempt, Event, Loss, Start, Step
 
 WIPE: Final = "sb1_wipe"
 WRITE: Final = "sb1_restore_chunk"
+WRITE_PAGE: Final = "sb1_copy_write"
 OWN: Final = "sb1_own"
 TOKEN_BYTES: Final = 12
 """A token must never repeat: 96 random bits."""
@@ -21,8 +24,8 @@ TOKEN_BYTES: Final = 12
 class PartitionMaker:
     """One attempt on one partition: `wipe`, `write` any number of times, `own`; each returns what came of it.
 
-    1. wipe: keys gone, progress = (restoring, my epoch, my token, chunks 0). Nobody applies, nobody serves it.
-    2. chunks, one by one in order: each counts itself. Stopped here, the next claim finds `restoring` and begins at 1.
+    1. wipe: keys gone, progress = (restoring or copying, my epoch, my token, chunks 0). Nobody applies or serves it.
+    2. chunks, one by one in order: each counts itself. Stopped here, the next claim finds the state and begins at 1.
     3. own: only with my token and all chunks → owned, at the source's offset. From here on it is a true prefix.
     4. claim, by the session: the writer is set, the log is applied. Stopped before, the next claim does it.
 
@@ -30,12 +33,23 @@ class PartitionMaker:
     claim tells which.
     """
 
-    def __init__(self, shard: ShardRedis, partition: Partition, *, epoch: Epoch, shard_id: ShardId) -> None:
+    def __init__(
+        self,
+        shard: ShardRedis,
+        partition: Partition,
+        *,
+        epoch: Epoch,
+        shard_id: ShardId,
+        state: State = State.RESTORING,
+    ) -> None:
+        """`state`: COPYING for a move, RESTORING for the partition's owner."""
         self._shard = shard
         self._partition = partition
         self._epoch = epoch
         self._shard_id = shard_id
-        self._token = secrets.token_hex(TOKEN_BYTES)
+        self._state = state
+        self.token = secrets.token_hex(TOKEN_BYTES)
+        """Of this attempt alone."""
         self._chunks = 0
         self.rows = 0
         """Scores written."""
@@ -45,13 +59,13 @@ class PartitionMaker:
     async def wipe(self, loss: Loss) -> Event:
         """Step 1."""
         given_up = "" if loss.given_up is None else str(loss.given_up)
-        args = (State.RESTORING, str(self._epoch), self._shard_id, self._token, self._shard.writer, given_up)
+        args = (self._state, str(self._epoch), self._shard_id, self.token, self._shard.writer, given_up)
         return self._event(await self._shard.call(self._partition, [(WIPE, args)]))
 
     async def write(self, chunks: Sequence[Chunk]) -> Event:
         """Step 2, several chunks in one round trip. Any refusal among them ends the attempt."""
         calls = [
-            (WRITE, (State.RESTORING, self._token, str(self._chunks + n), chunk.kind, chunk.key, *chunk.words))
+            (WRITE, (self._state, self.token, str(self._chunks + n), chunk.kind, chunk.key, *chunk.words))
             for n, chunk in enumerate(chunks)
         ]
         event = self._event(await self._shard.call(self._partition, calls))
@@ -59,10 +73,21 @@ class PartitionMaker:
         self.rows += sum(len(chunk.words) // 2 for chunk in chunks if chunk.key.startswith("scores:"))
         return event
 
+    async def write_pages(self, pages: Sequence[Page]) -> Event:
+        """Step 2 with pages as the source of a move packed them."""
+        calls = [
+            (WRITE_PAGE, (self.token, str(self._chunks + n), page.kind, page.key, page.packed))
+            for n, page in enumerate(pages)
+        ]
+        event = self._event(await self._shard.call(self._partition, calls))
+        self._chunks += len(pages)
+        self.rows += sum(page.rows for page in pages)
+        return event
+
     async def own(self, start: Start) -> Event:
         """Step 3."""
         last = start.last.encode() if start.last is not None else ""
-        args: tuple[Any, ...] = (State.RESTORING, self._token, str(self._chunks), str(self._epoch),
+        args: tuple[Any, ...] = (self._state, self.token, str(self._chunks), str(self._epoch),
                                  str(start.next_offset), str(start.log_ms), last, str(start.points),
                                  str(start.counted))  # fmt: skip
         return self._event(await self._shard.call(self._partition, [(OWN, args)]))
