@@ -25,6 +25,7 @@ JWKS_KEYS_MAX: Final = 64
 _EPOCH_BYTES: Final = 16
 _ALGORITHMS: Final = get_default_algorithms()
 _OF_RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256"})
+_PUBLIC: Final = (*sorted(_OF_RSA), "ES256", "EdDSA")
 
 
 class BadKeys(ValueError):
@@ -125,7 +126,7 @@ def _from_jwk(jwk: dict[str, Any], algorithms: tuple[str, ...]) -> VerifyKey | N
     named, kid = jwk.get("alg"), jwk.get("kid")
     if not isinstance(named, str | None) or not isinstance(kid, str | None):
         return None
-    if named is not None and algorithms and named not in algorithms:
+    if named is not None and named not in (algorithms or _PUBLIC):
         return None
     try:
         key = jwt.PyJWK(jwk, named).key
