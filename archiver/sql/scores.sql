@@ -99,7 +99,7 @@ WHERE user_id = $2 AND partition + 0 = $1 AND log_offset <= $3 AND log_ms >= $4 
 DELETE FROM actions WHERE user_id = $2 AND partition + 0 = $1 AND log_offset <= $3
 
 -- name: erase_leaderboards
-DELETE FROM leaderboards WHERE user_id = $1
+UPDATE leaderboards SET user_id = 'erased', erased = true WHERE user_id = $1 AND NOT erased
 
 -- name: erase_snapshots
 DELETE FROM board_snapshots WHERE user_id = $1

@@ -3,7 +3,7 @@
 import pytest
 
 from archiver.postgres_places import PositionMoved
-from contracts.ids import ActionId
+from contracts.ids import ActionId, UserId
 from contracts.record import EraseRecord, HideRecord, ProfileRecord, Record, VoidRecord, encode
 from tests.support.apply_model import LogRecord
 from tests.support.archives import ANN, BOB, Archive, act
@@ -87,7 +87,8 @@ def test_hidden_user_is_parked_across_restarts(archives: Archive) -> None:
     assert archives.snapshot()["hidden"][ANN]["all_time"] == (7, START_MS + 2)
 
 
-def test_erase_empties_closed_boards_and_snapshots_too(archives: Archive) -> None:
+def test_erase_takes_the_user_from_closed_boards_and_snapshots_too(archives: Archive) -> None:
+    """Of a closed board the row stays, without the user: everybody else keeps place and rank."""
     place = archives.begin()
     archives.archive(place, [act(0), act(1, user=BOB)])
     archives.flush(place)
@@ -98,6 +99,20 @@ def test_erase_empties_closed_boards_and_snapshots_too(archives: Archive) -> Non
         archives.run(archives.connection.execute(top))
     archives.archive(place, [_control(EraseRecord, 2)])
     archives.flush(place)
-    for table in ("leaderboards", "board_snapshots", "scores"):
+    for table in ("board_snapshots", "scores"):
         users = archives.run(archives.connection.fetch(f"SELECT DISTINCT user_id FROM {table}"))  # noqa: S608
         assert [tuple(row) for row in users] == [(BOB,)]
+    rows = archives.run(archives.connection.fetch("SELECT user_id, erased, score, place FROM leaderboards ORDER BY 1"))
+    assert [tuple(row) for row in rows] == [(BOB, False, 1, 1), ("erased", True, 1, 1)]
+
+
+def test_a_user_whose_id_is_erased_is_erased_like_any_other(archives: Archive) -> None:
+    place, user = archives.begin(), UserId("erased")
+    board = "INSERT INTO leaderboards VALUES ('daily:2026-01-29', 'erased', $1, 1, 1, $2, false, $3)"
+    for score, place_in_board, is_erased in ((9, 1, True), (8, 2, True), (7, 3, False)):
+        archives.run(archives.connection.execute(board, score, place_in_board, is_erased))
+    erase = EraseRecord(v=1, id=ActionId("e"), user_id=user, received_at=0, by="mod", reason="asked for it")
+    archives.archive(place, [LogRecord(0, START_MS, None, encode(erase))])
+    archives.flush(place)
+    left = "SELECT count(*) FROM leaderboards WHERE period = 'daily:2026-01-29' AND NOT erased"
+    assert archives.run(archives.connection.fetchval(left)) == 0
