@@ -75,6 +75,11 @@ class PeriodCalendar:
         """The configured kinds, `all_time` first."""
         return tuple(kind.name for kind in self._kinds)
 
+    def zone_of(self, kind: str) -> str:
+        """The IANA name of the zone of a kind. Raises BadPeriod if the kind is not configured."""
+        zone = self._kind(kind).zone
+        return "UTC" if zone is None else zone.key
+
     def span_at(self, at_ms: int) -> PeriodSpan:
         """The periods that a moment belongs to, with the stretch around it where that stays true."""
         periods = tuple(_period_at(kind, at_ms) for kind in self._kinds)

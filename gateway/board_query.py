@@ -39,7 +39,7 @@ def parse_query(raw: bytes, calendar: PeriodCalendar) -> BoardQuery | Problem:
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= GLOBAL_TOP_ROWS):
         return _invalid("limit", f"must be a whole number from 1 to {GLOBAL_TOP_ROWS}")
     period = values.get("period", ALL_TIME)
-    fixed = _parse_period(period, calendar)
+    fixed = parse_period(period, calendar)
     return fixed if isinstance(fixed, Problem) else BoardQuery(period, int(limit), fixed)
 
 
@@ -68,12 +68,19 @@ class CurrentPeriods:
             return self.current(query.period, now_ms).id
         return query.fixed.id if query.fixed.start_ms <= now_ms else unknown_period(query.period)
 
+    def period_at(self, period: str, fixed: Period | None, *, now_ms: int) -> Period | Problem:
+        """As `resolve`, for the two parts of a query; the whole period."""
+        if fixed is None:
+            return self.current(period, now_ms)
+        return fixed if fixed.start_ms <= now_ms else unknown_period(period)
+
     def is_current(self, period: PeriodId, now_ms: int) -> bool:
         """Whether the period goes on now."""
         return self.current(period.partition(":")[0], now_ms).id == period
 
 
-def _parse_period(text: str, calendar: PeriodCalendar) -> Period | Problem | None:
+def parse_period(text: str, calendar: PeriodCalendar) -> Period | Problem | None:
+    """The period with this id; None where `text` is a kind, whose current period is meant."""
     shape = _SHAPE.fullmatch(text)
     if shape is None:
         return _invalid("period", "is not a period such as all_time, daily, weekly:2026-W48")

@@ -6,13 +6,14 @@ from typing import Final
 from contracts.clock import now_ms
 from contracts.metric_names import BOARD_READS
 from contracts.periods import PeriodCalendar
-from contracts.problems import BOARD_UNAVAILABLE
+from contracts.problems import BOARD_UNAVAILABLE, UNKNOWN_PERIOD
 from foundation.metrics import Metrics
 from gateway.board_bytes import ReadyBoard, matches
 from gateway.board_query import BoardQuery, CurrentPeriods, parse_query, unknown_period
 from gateway.board_shelf import BoardShelf
-from gateway.http_answers import Receive, Scope, Send, header_of, send_problem
+from gateway.http_answers import Endpoint, Receive, Scope, Send, header_of, send_problem
 from gateway.problem import Problem
+from gateway.read_queries import is_walking
 
 QUERIES_REMEMBERED_MAX: Final = 1_024
 """Real clients ask for a handful; the rest pays for parsing."""
@@ -27,6 +28,10 @@ class BoardReader:
         self._calendar = calendar
         self._queries: OrderedDict[bytes, BoardQuery | Problem] = OrderedDict()
         self.periods = CurrentPeriods(calendar)
+
+    def known(self, raw: bytes) -> BoardQuery | Problem | None:
+        """What `query` gave for these bytes before."""
+        return self._queries.get(raw)
 
     def query(self, raw: bytes) -> BoardQuery | Problem:
         """`parse_query`, remembered."""
@@ -54,18 +59,26 @@ def _unavailable() -> Problem:
 
 
 class BoardEndpoint:
-    """GET and HEAD /leaderboard."""
+    """GET and HEAD /leaderboard. What memory does not have is answered by `beyond`: pages, closed boards."""
 
-    def __init__(self, reader: BoardReader, metrics: Metrics) -> None:
+    def __init__(self, reader: BoardReader, metrics: Metrics, *, beyond: Endpoint | None = None) -> None:
         self._reader = reader
+        self._beyond = beyond
         reads = metrics.counter(BOARD_READS)
         self._full, self._unchanged, self._refused = (reads.labels(status) for status in ("200", "304", "refused"))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        query = self._reader.query(scope["query_string"])
+        raw = scope["query_string"]
+        query = self._reader.known(raw)
+        if query is None:
+            if self._beyond is not None and is_walking(raw):
+                return await self._beyond(scope, receive, send)
+            query = self._reader.query(raw)
         board = query if isinstance(query, Problem) else self._reader.ready(query, now_ms())
         if isinstance(board, Problem):
+            if self._beyond is not None and board.kind is UNKNOWN_PERIOD and not isinstance(query, Problem):
+                return await self._beyond(scope, receive, send)  # it may be closed
             self._refused.inc()
             return await send_problem(send, board)
         held = header_of(scope, b"if-none-match")

@@ -3,7 +3,6 @@
 Everything is asked of all partitions; a partition's part of an answer is of one moment (gateway/redis_shards.py)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.board_reads import (
@@ -13,7 +12,6 @@ from contracts.board_reads import (
     TIES,
     Better,
     Part,
-    Row,
     decode_better,
     decode_pages,
     decode_standings,
@@ -22,7 +20,8 @@ from contracts.board_reads import (
 from contracts.ids import Partition, PeriodId, UserId
 from contracts.partition_key import cached_partitioner
 from gateway.board_walk import CHUNK, SCAN_MAX, AskPage, AskTies, Mark, Walk
-from gateway.rank_counts import Place, as_of_ms, partitions_to_count, places, scores_to_count
+from gateway.rank_counts import as_of_ms, partitions_to_count, places, scores_to_count
+from gateway.ranked import Ranked, RankedPage, RankedRow
 from gateway.redis_shards import PARTITIONS_PER_CALL, Question, ShardReads
 
 COUNTS_PER_CALL: Final = 8_192
@@ -33,34 +32,7 @@ ROUNDS_MAX: Final = 13
 """Scores lie within 2^54 whole numbers: 11 rounds, and two more where the board moves meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """Places of some users, of those that are on the board."""
-
-    places: dict[UserId, Place]
-    as_of_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class RankedRow:
-    """One row of a page."""
-
-    rank: int
-    row: Row
-
-
-@dataclass(frozen=True, slots=True)
-class RankedPage:
-    """A page in board order."""
-
-    rows: tuple[RankedRow, ...]
-    is_end: bool
-    """Whether nothing lies beyond it, in the direction walked."""
-    total: int
-    as_of_ms: int | None
-
-
-class BoardReads:
+class ShardRanks:
     """Reads of running boards. Every method raises ShardsAway."""
 
     def __init__(self, shards: ShardReads) -> None:

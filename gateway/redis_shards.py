@@ -186,12 +186,12 @@ class _Link:
         self._belongs = False
 
     async def belongs_to(self, deployment: str) -> bool:
-        """Whether the Redis bears this deployment's mark; looked at once."""
+        """Whether the Redis does not bear another deployment's mark; looked at until it bears this one's."""
         if self._belongs or not deployment:
             return True
         mark: Any = await self.redis.hget(redis_keys.CLUSTER, "deployment")
         self._belongs = mark is not None and mark.decode() == deployment
-        return self._belongs
+        return self._belongs or mark is None
 
 
 def _arguments(

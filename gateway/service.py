@@ -33,6 +33,7 @@ from gateway.redis_boards import CacheFollower, check_cache_belongs
 from gateway.redis_idempotency import IdempotencyStore
 from gateway.routes_authority import authority_routes, request_limits, ticket_key_of
 from gateway.routes_page import read_files
+from gateway.routes_reads import ReadSide
 from gateway.settings import BOARDS_MAX, CONNECTIONS_WAITING_MAX, FLUSH_RESERVE_S, STALE_AFTER_S, Settings
 from gateway.submission import SubmissionRules
 
@@ -65,7 +66,8 @@ class Gateway:
         desk = ActionDesk(self._log, rules, metrics=metrics)
         self._bodies = bodies = BodyReader(deadline_s=settings.body_deadline_ms / 1000)
         self._identity = Identity(settings, metrics)
-        board = BoardEndpoint(reader, metrics)
+        self._reads = ReadSide(settings, bodies)
+        board = BoardEndpoint(reader, metrics, beyond=self._reads.walk)
         self._store = IdempotencyStore(common.cache_url, window_ms=common.rules.window_ms)
         keyed = KeyedRequests(self._store)
         archive = ArchivedActions(common.postgres_url, mark=self._log.mark)
@@ -75,6 +77,7 @@ class Gateway:
             *authority_routes(catalogue, bodies, key=key, moderation=moderation),
             *(Route(method, "/leaderboard", board, needs=NOTHING) for method in ("GET", "HEAD")),
             *(Route(method, "/leaderboard/stream", self._hub, needs=NOTHING) for method in ("GET", "HEAD")),
+            *self._reads.routes,
         ]
         if settings.is_demo:
             offered = DemoList(catalogue)
@@ -128,6 +131,7 @@ class Gateway:
             listener.close()
             await self._internal.close()
             await self._store.close()
+            await self._reads.close()
         if not parts.cancelled():
             parts.result()  # raises why it ended by itself
 
@@ -139,6 +143,7 @@ class Gateway:
             tasks.create_task(self._hub.run(), name="stream hub")
             tasks.create_task(self._bodies.run(), name="late bodies")
             self._identity.start(tasks)
+            self._reads.start(tasks)
             if self._settings.common.postgres_url:
                 tasks.create_task(self._archive.run(), name="archive reader")
             tasks.create_task(self._check_deployment(), name="check deployment")
@@ -146,6 +151,7 @@ class Gateway:
     async def _check_deployment(self) -> None:
         """Raises Refused when Kafka and the cache belong to different deployments, or P, periods or window differ."""
         self._archive.mark = await self._log.mark()
+        self._reads.learn(self._archive.mark)
         await check_cache_belongs(self._settings.common.cache_url, self._archive.mark)
 
     @property

@@ -19,6 +19,7 @@ from contracts.shard_map import Ownership, ShardEntry, ShardMap
 from foundation.map_follower import MapFollower
 from foundation.postgres_map import MapStore
 from gateway.redis_shards import ShardReads
+from partitioning.ring import static_map
 from shard_worker.redis_shard import library_code
 
 LOG_MS = 1_795_500_000_000
@@ -39,6 +40,11 @@ class Ground:
     def shards(self) -> list[ShardId]:
         """All of them."""
         return list(self.redis)
+
+    @property
+    def setting(self) -> str:
+        """The shards as SHARDBOARD_SHARDS names them."""
+        return ",".join(f"{entry.shard}={entry.url}" for entry in self.stored.shards)
 
     @property
     def stored(self) -> StoredMap:
@@ -128,20 +134,20 @@ class Ground:
 
 
 @asynccontextmanager
-async def ranked_boards(url: str, *, shards: int, partitions: int) -> AsyncIterator[Ground]:
-    """An emptied server with the functions, every partition owned. `url` ends in the number of a database."""
+async def ranked_boards(url: str, *, shards: int, partitions: int, first: int = 0) -> AsyncIterator[Ground]:
+    """An emptied server with the functions, every partition owned as the settings alone say. `url` ends in the number
+    of a database; `first` is the number of the first shard's."""
     async with AsyncExitStack() as ending:
         base = url.rpartition("/")[0] if url.count("/") > 2 else url
-        urls = {ShardId(f"s{n + 1}"): f"{base}/{n}" for n in range(shards)}
+        urls = {ShardId(f"s{n + 1}"): f"{base}/{first + n}" for n in range(shards)}
         redis = {shard: await ending.enter_async_context(Redis.from_url(at)) for shard, at in urls.items()}
-        first = next(iter(redis.values()))
-        await first.flushall()
-        await first.function_load(library_code(), replace=True)
-        names = list(urls)
-        owners = tuple(Ownership(names[p % shards], Epoch(1)) for p in range(partitions))
+        server = next(iter(redis.values()))
+        await server.flushall()
+        await server.function_load(library_code(), replace=True)
+        made = static_map(partitions, list(urls))
         maps = MapFollower(MapStore("postgresql://nowhere", name="test"))
-        maps.take(StoredMap(1, ShardMap(1, owners), tuple(ShardEntry(s, at, 100) for s, at in urls.items())))
-        for p, owner in enumerate(owners):
+        maps.take(StoredMap(made.version, made, tuple(ShardEntry(s, at, 100) for s, at in urls.items())))
+        for p, owner in enumerate(made.owners):
             key, at, log_ms = redis_keys.progress(Partition(p)), str(10 + p), str(LOG_MS + p)
             await redis[owner.shard].hset(
                 key, mapping={"state": "owned", "epoch": "1", "fenced": "0", "next_offset": at, "log_ms": log_ms}

@@ -10,7 +10,8 @@ from contracts.periods import ALL_TIME
 from contracts.ranking import TopRow, competition_ranks
 from gateway import board_walk
 from gateway.board_walk import Mark, above_all_of
-from gateway.redis_ranks import BoardReads, RankedPage
+from gateway.ranked import RankedPage
+from gateway.redis_ranks import ShardRanks
 from tests.support.ranked_boards import LOG_MS, Ground, random_scores, ranked_boards
 
 PARTITIONS, SHARDS = 12, 4
@@ -37,7 +38,7 @@ def mark_of(row: TopRow) -> Mark:
     return Mark(row.score, row.scored_at, row.user_id)
 
 
-async def walk(reads: BoardReads, *, limit: int) -> list[tuple[int, UserId, int]]:
+async def walk(reads: ShardRanks, *, limit: int) -> list[tuple[int, UserId, int]]:
     """The whole board by pages."""
     found: list[tuple[int, UserId, int]] = []
     start: Mark | None = None
@@ -60,7 +61,7 @@ async def test_every_rank_and_page_is_as_by_plain_sorting(
     rng = random.Random(seed)
     scores = rng.choice([[5], [1, 2, 3], [-7, 0, 7, 2**53 - 1, -(2**53) + 1], range(1_000)])
     await ground.put(random_scores(rng, 400, scores=scores, times=rng.choice([1, 3, 1_000])))
-    reads, expected = BoardReads(ground.reads), truth(ground)
+    reads, expected = ShardRanks(ground.reads), truth(ground)
     ranked = await reads.ranks(ALL_TIME, [UserId(f"user-{n}") for n in range(401)])
     assert {user: (place.rank, place.score) for user, place in ranked.places.items()} == {
         user: (rank, score) for rank, user, score in expected
@@ -89,7 +90,7 @@ async def test_every_rank_and_page_is_as_by_plain_sorting(
 
 
 async def test_an_empty_board_has_no_places(ground: Ground) -> None:
-    reads = BoardReads(ground.reads)
+    reads = ShardRanks(ground.reads)
     assert (await reads.ranks(ALL_TIME, [UserId("nobody")])).places == {}
     page = await reads.page(ALL_TIME, None, limit=10)
     assert (page.rows, page.is_end, page.total, page.as_of_ms) == ((), True, 0, LOG_MS)
@@ -99,7 +100,7 @@ async def test_an_empty_board_has_no_places(ground: Ground) -> None:
 async def test_a_hidden_user_has_the_place_of_the_parked_score_and_is_on_no_page(ground: Ground) -> None:
     await ground.put({"ada": (30, 1), "bob": (20, 2), "cy": (20, 1), "dan": (10, 1)})
     await ground.hide("bob")
-    reads = BoardReads(ground.reads)
+    reads = ShardRanks(ground.reads)
     place = (await reads.ranks(ALL_TIME, [UserId("bob")])).places[UserId("bob")]
     assert (place.rank, place.score, place.total, place.to_next, place.is_hidden) == (2, 20, 4, 10, True)
     assert [row.row.user_id for row in (await reads.page(ALL_TIME, None, limit=10)).rows] == ["ada", "cy", "dan"]
@@ -108,7 +109,7 @@ async def test_a_hidden_user_has_the_place_of_the_parked_score_and_is_on_no_page
 
 async def test_percentile_and_points_to_the_next_place(ground: Ground) -> None:
     await ground.put({"a": (30, 1), "b": (20, 1), "c": (20, 2), "d": (5, 1)})
-    places = (await BoardReads(ground.reads).ranks(ALL_TIME, [UserId(user) for user in "abcd"])).places
+    places = (await ShardRanks(ground.reads).ranks(ALL_TIME, [UserId(user) for user in "abcd"])).places
     assert [(places[UserId(u)].percentile, places[UserId(u)].to_next) for u in "abcd"] == [
         (100.0, None), (75.0, 10), (75.0, 10), (25.0, 15),
     ]  # fmt: skip
@@ -124,7 +125,7 @@ async def test_users_whose_score_stays_are_met_once_while_others_move_among_them
     await ground.put(random_scores(rng, 200, scores=[1, 2], times=50))
     movers = [UserId(f"user-{n}") for n in range(0, 200, 2)]
     staying = [row.user_id for row in ground.ordered() if row.user_id not in movers]
-    reads = BoardReads(ground.reads)
+    reads = ShardRanks(ground.reads)
     ask = ground.reads.ask
 
     async def ask_and_disturb(*args: object, **more: object) -> object:
@@ -140,7 +141,7 @@ async def test_users_whose_score_stays_are_met_once_while_others_move_among_them
 async def test_reads_stay_exact_at_every_step_of_a_move(ground: Ground) -> None:
     """At each step all ranks and the whole walk are asked for; the reader learns of the switch last."""
     await ground.put(random_scores(random.Random(3), 300, scores=range(40), times=10))
-    reads, expected = BoardReads(ground.reads), truth(ground)
+    reads, expected = ShardRanks(ground.reads), truth(ground)
     users = [user for _, user, _ in expected]
     partition = ground.of(users[0])
     source = ground.owner(partition)

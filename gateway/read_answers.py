@@ -1,0 +1,179 @@
+"""What the reading routes answer: places, pages, friends. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from contracts.board_reads import Row
+from contracts.ids import LogMs, PeriodId, UserId
+from contracts.ranking import OrderKey, competition_ranks
+from gateway.board_bytes import BoardAnswer, BoardEntry
+from gateway.board_walk import key_of
+from gateway.cursors import LIFE_MS, Cursor, CursorSigner
+from gateway.rank_counts import Place
+from gateway.ranked import Ranked, RankedPage, RankedRow
+
+Names = Mapping[UserId, str]
+
+
+class RankAnswer(msgspec.Struct, frozen=True):
+    """One user's place on one board."""
+
+    period: str
+    user_id: str
+    name: str | None
+    rank: int
+    """Equal scores share a rank (1, 2, 2, 4)."""
+    score: int
+    total: int
+    """Users on the board."""
+    percentile: float
+    """Of all users on the board, how many per cent have no higher score."""
+    to_next: int | None
+    """Points missing to the next better rank; null for the first."""
+    as_of: int | None
+    """Unix ms of log time up to which every partition's actions are contained."""
+    hidden: bool
+    """Only the user sees this place: it is the one that the parked score would have."""
+    exact: bool = True
+
+
+class PageAnswer(msgspec.Struct, frozen=True):
+    """Some rows of a board, in its order."""
+
+    period: str
+    total: int
+    as_of: int | None
+    entries: tuple[BoardEntry, ...]
+    next: str | None
+    """Cursor of the page below; null at the end."""
+    previous: str | None
+    """Cursor of the page above; null at the top."""
+
+
+class FriendEntry(msgspec.Struct, frozen=True):
+    """One of some users."""
+
+    rank: int
+    """On the whole board."""
+    rank_among: int
+    """Among those who were asked for."""
+    user_id: str
+    name: str | None
+    score: int
+
+
+class RanksAnswer(msgspec.Struct, frozen=True):
+    """Some users, best first."""
+
+    period: str
+    total: int
+    as_of: int | None
+    entries: tuple[FriendEntry, ...]
+    missing: tuple[str, ...]
+    """Who is not on the board."""
+
+
+def rank_answer(period: PeriodId, place: Place, *, name: str | None, as_of_ms: int | None) -> RankAnswer:
+    """One place."""
+    return RankAnswer(
+        period=period,
+        user_id=place.user_id,
+        name=name,
+        rank=place.rank,
+        score=place.score,
+        total=place.total,
+        percentile=place.percentile,
+        to_next=place.to_next,
+        as_of=as_of_ms,
+        hidden=place.is_hidden,
+    )
+
+
+def page_answer(
+    period: PeriodId, page: RankedPage, *, is_top: bool, names: Names, signer: CursorSigner, now_ms: int
+) -> PageAnswer:
+    """A page. `page.is_end` is about its lower end, `is_top` about its upper one."""
+    rows = page.rows
+    return PageAnswer(
+        period=period,
+        total=page.total,
+        as_of=page.as_of_ms,
+        entries=entries_of(rows, names),
+        next=None if page.is_end or not rows else cursor_at(period, rows[-1].row, signer=signer, now_ms=now_ms),
+        previous=None
+        if is_top or not rows
+        else cursor_at(period, rows[0].row, signer=signer, now_ms=now_ms, is_back=True),
+    )
+
+
+def board_answer(period: PeriodId, page: RankedPage, *, names: Names) -> BoardAnswer:
+    """The top of a board that is over, as boards in memory are told. Its version is when it was closed: the last."""
+    return BoardAnswer(
+        period=period,
+        version=page.as_of_ms or 0,
+        as_of=page.as_of_ms,
+        complete=True,
+        stale=False,
+        stale_shards=(),
+        entries=entries_of(page.rows, names),
+    )
+
+
+def friends_answer(period: PeriodId, ranked: Ranked, *, asked: Iterable[UserId], names: Names) -> RanksAnswer:
+    """Some users ranked globally and among themselves."""
+    ordered = in_order(ranked.places.values())
+    among = competition_ranks([place.score for place in ordered])
+    return RanksAnswer(
+        period=period,
+        total=max((place.total for place in ordered), default=0),
+        as_of=ranked.as_of_ms,
+        entries=tuple(
+            FriendEntry(place.rank, rank_among, place.user_id, names.get(place.user_id), place.score)
+            for rank_among, place in zip(among, ordered, strict=True)
+        ),
+        missing=tuple(user for user in asked if user not in ranked.places),
+    )
+
+
+def filtered_answer(period: PeriodId, ranked: Ranked, *, names: Names) -> PageAnswer:
+    """The board with some users only, with their ranks on the whole of it."""
+    ordered = in_order(ranked.places.values())
+    return PageAnswer(
+        period=period,
+        total=max((place.total for place in ordered), default=0),
+        as_of=ranked.as_of_ms,
+        entries=tuple(BoardEntry(p.rank, p.user_id, names.get(p.user_id), p.score) for p in ordered),
+        next=None,
+        previous=None,
+    )
+
+
+def entries_of(rows: Iterable[RankedRow], names: Names) -> tuple[BoardEntry, ...]:
+    """Rows as boards show them; a name that came with the row is the newest."""
+    return tuple(
+        BoardEntry(each.rank, each.row.user_id, _name(each.row, names), each.row.score) for each in rows
+    )  # fmt: skip
+
+
+def row_of(place: Place) -> RankedRow:
+    """A place as a row."""
+    return RankedRow(place.rank, Row(place.user_id, place.score, LogMs(place.scored_at)))
+
+
+def in_order(places: Iterable[Place]) -> list[Place]:
+    """Places in board order."""
+    return sorted(places, key=_key)
+
+
+def cursor_at(period: PeriodId, row: Row, *, signer: CursorSigner, now_ms: int, is_back: bool = False) -> str:
+    """The cursor just beyond a row."""
+    return signer.write(Cursor(period, row.score, row.scored_at, row.user_id, is_back, now_ms + LIFE_MS))
+
+
+def _key(place: Place) -> OrderKey:
+    return key_of(Row(place.user_id, place.score, place.scored_at))
+
+
+def _name(row: Row, names: Names) -> str | None:
+    return names.get(row.user_id) if isinstance(row.name, bool) else row.name

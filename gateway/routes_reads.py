@@ -1,0 +1,68 @@
+"""The reading side of the gateway beyond the tops in memory: its parts, its routes, its life."""
+
+import asyncio
+
+from contracts.moves import WEIGHT_DEFAULT, StoredMap
+from contracts.shard_map import ShardEntry
+from foundation.map_follower import MapFollower
+from foundation.postgres_map import MapStore
+from foundation.redis_cluster_mark import ClusterMark
+from foundation.service import StopSignal
+from gateway.access import ANYBODY, NOTHING
+from gateway.app import Route
+from gateway.cursors import CursorSigner
+from gateway.http_bodies import BodyReader
+from gateway.http_periods import PeriodsEndpoint
+from gateway.http_reads import AroundEndpoint, RankEndpoint, RanksEndpoint, ReadDesk, WalkEndpoint
+from gateway.postgres_closed import ClosedBoards
+from gateway.redis_any_board import AnyBoard
+from gateway.redis_ranks import ShardRanks
+from gateway.redis_shards import ShardReads
+from gateway.settings import Settings
+from partitioning.ring import static_map
+
+
+class ReadSide:
+    """One per gateway. Without Postgres the shard map is what the settings say, and nothing ever moves."""
+
+    def __init__(self, settings: Settings, bodies: BodyReader) -> None:
+        common = settings.common
+        self._common = common
+        self._mark: ClusterMark | None = None
+        self._store = MapStore(common.postgres_url, name="shardboard gateway")
+        self._maps = MapFollower(self._store)
+        self._shards = ShardReads(self._maps)
+        self._closed = ClosedBoards(common.postgres_url, mark=lambda: self._mark)
+        boards = AnyBoard(ShardRanks(self._shards), self._closed, rules=common.rules)
+        signer = CursorSigner(settings.tokens.secret)
+        desk = ReadDesk(boards, self._closed, calendar=common.calendar, signer=signer)
+        self.walk = WalkEndpoint(desk)
+        """What GET /leaderboard cannot answer from memory."""
+        rank, around, periods = RankEndpoint(desk), AroundEndpoint(desk), PeriodsEndpoint(desk, self._closed)
+        self.routes = [
+            *(Route(method, "/users/{id}/rank", rank, needs=ANYBODY) for method in ("GET", "HEAD")),
+            *(Route(method, "/users/{id}/around", around, needs=ANYBODY) for method in ("GET", "HEAD")),
+            Route("POST", "/ranks", RanksEndpoint(desk, bodies), needs=ANYBODY),
+            *(Route(method, "/periods", periods, needs=NOTHING) for method in ("GET", "HEAD")),
+        ]
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Follow the shard map until cancelled."""
+        if self._common.postgres_url:
+            tasks.create_task(self._maps.run(StopSignal()), name="map follower")
+
+    def learn(self, mark: ClusterMark) -> None:
+        """Which deployment this is, once Kafka told."""
+        self._mark = mark
+        self._shards.deployment = mark.deployment
+        if not self._common.postgres_url:
+            addresses = self._common.shards
+            shard_map = static_map(mark.partitions, [address.shard for address in addresses])
+            entries = tuple(ShardEntry(address.shard, address.url, WEIGHT_DEFAULT) for address in addresses)
+            self._maps.take(StoredMap(shard_map.version, shard_map, entries))
+
+    async def close(self) -> None:
+        """Give all connections back; may be called twice."""
+        await self._shards.close()
+        await self._closed.close()
+        await self._store.close()
