@@ -35,6 +35,16 @@ class CountedMemory:
     new_caps: dict[UserAction, CapUse] = field(default_factory=dict)
     _day: int = 0
 
+    def knows_nothing_of(self, record: Record, id16: Id16) -> bool:
+        """Whether the record is an action that nothing known can speak against, and that leaves nothing but its id."""
+        return (
+            type(record) is ActionRecord
+            and record.limits is None
+            and record.keep_until is None
+            and id16 not in self.seen
+            and id16 not in self.kept
+        )
+
     def has_seen(self, id16: Id16, window: Window) -> bool:
         return self.seen.get(id16) == window
 

@@ -1,11 +1,12 @@
 """The raw path: one transaction takes a poll's records of all partitions into `actions`, and moves their positions.
 
 1. Move raw_next by compare-and-set: an archiver that another one has overtaken ends here. 2. Look up what the records
-depend on. 3. Judge. 4. COPY the rows. 5. Commit: rows and positions are there together, or neither is."""
+depend on. 3. Judge, and COPY the rows: Postgres takes the first ones while the next are judged. 4. Commit: rows and
+positions are there together, or neither is."""
 
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +33,13 @@ class Arrival:
     place: Place
     entries: list[Entry]
     mark: RawMark
+    points_bound: int
+    """No score moves by more than this in all of the entries."""
 
     @property
     def is_near_bounds(self) -> bool:
         """Whether a score might leave its bounds: then every record is tried on the scores before it counts."""
-        return self.place.points_bound + points_bound(self.entries) >= SCORE_LIMIT
+        return self.place.points_bound + self.points_bound >= SCORE_LIMIT
 
 
 @dataclass(slots=True)
@@ -46,12 +49,13 @@ class Archived:
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
-def arrive(place: Place, records: Sequence[Any]) -> Arrival:
-    """Decode what follows a place."""
-    entries = decode_log(records, place.raw.log_ms)
+def arrive(place: Place, records: Sequence[Any], *, after: RawMark | None = None) -> Arrival:
+    """Decode what follows `after`, which is where the place will be when this is archived, or already is."""
+    entries = decode_log(records, (after or place.raw).log_ms)
     last = records[-1]
     mark = LastRecord(last.offset, last.timestamp, zlib.crc32((last.key or b"") + (last.value or b"")))
-    return Arrival(place, entries, RawMark(Offset(last.offset + 1), LogMs(entries[-1].log_ms), mark))
+    raw = RawMark(Offset(last.offset + 1), LogMs(entries[-1].log_ms), mark)
+    return Arrival(place, entries, raw, points_bound(entries))
 
 
 async def archive(
@@ -61,16 +65,16 @@ async def archive(
 
     Raises PositionMoved, or one of `postgres_connect.AWAY`: then the places must be read again.
     """
-    archived = Archived()
+    judging = _Judging(arrivals, rules)
     try:
         async with connection.transaction():
             await _move(connection, arrivals)
-            judged = await _judge(connection, arrivals, rules=rules, clock=clock)
-            for result, _ in judged:
-                await connection.copy_records_to_table("actions", records=result.rows, columns=COLUMNS)
+            await judging.look_up(connection, clock=clock)
+            await connection.copy_records_to_table("actions", records=judging.rows(), columns=COLUMNS)
     except asyncpg.UniqueViolationError as error:
         raise PositionMoved(str(error)) from error
-    for arrival, (result, memory) in zip(arrivals, judged, strict=True):
+    archived = Archived()
+    for arrival, result, memory in judging.results:
         arrival.place.after_archived(arrival.mark, counted=result.counted, memory=memory)
         archived.outcomes += result.outcomes
     return archived
@@ -90,24 +94,39 @@ async def _move(connection: Connection, arrivals: Sequence[Arrival]) -> None:
         raise PositionMoved(f"{answer}, {len(marks)} partitions expected")
 
 
-async def _judge(
-    connection: Connection, arrivals: Sequence[Arrival], *, rules: CountingRules, clock: BoardClock
-) -> list[tuple[Judged, CountedMemory]]:
-    past = await past_of(
-        connection,
-        {arrival.place.partition: ids_of(arrival.entries) for arrival in arrivals},
-        since_ms=min(since_ms_of(arrival.entries, rules) for arrival in arrivals),
-        rules=rules,
-    )
-    caps = await caps_of(connection, {a.place.partition: limits_of(a.entries) for a in arrivals})
-    books = await _books(connection, [a for a in arrivals if a.is_near_bounds], clock=clock)
-    judged: list[tuple[Judged, CountedMemory]] = []
-    for arrival in arrivals:
-        partition = arrival.place.partition
-        memory = arrival.place.memory(seen=past.seen[partition], kept=past.kept[partition], caps=caps[partition])
-        book = books.get(partition)
-        judged.append((judge_log(partition, arrival.entries, memory=memory, rules=rules, book=book), memory))
-    return judged
+class _Judging:
+    """Judges the arrivals of one transaction, one after the other, as their rows are asked for."""
+
+    def __init__(self, arrivals: Sequence[Arrival], rules: CountingRules) -> None:
+        self._arrivals = arrivals
+        self._rules = rules
+        self._memories: list[CountedMemory] = []
+        self._books: Mapping[Partition, ScoreFold] = {}
+        self.results: list[tuple[Arrival, Judged, CountedMemory]] = []
+        """What was judged, once `rows` has come to its end."""
+
+    async def look_up(self, connection: Connection, *, clock: BoardClock) -> None:
+        """Ask for all that the arrivals depend on, in the transaction that archives them."""
+        arrivals = self._arrivals
+        past = await past_of(
+            connection,
+            {arrival.place.partition: ids_of(arrival.entries) for arrival in arrivals},
+            since_ms=min(since_ms_of(arrival.entries, self._rules) for arrival in arrivals),
+            rules=self._rules,
+        )
+        caps = await caps_of(connection, {a.place.partition: limits_of(a.entries) for a in arrivals})
+        self._books = await _books(connection, [a for a in arrivals if a.is_near_bounds], clock=clock)
+        for place in (arrival.place for arrival in arrivals):
+            p = place.partition
+            self._memories.append(place.memory(seen=past.seen[p], kept=past.kept[p], caps=caps[p]))
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """All rows, in the order of the arrivals."""
+        for arrival, memory in zip(self._arrivals, self._memories, strict=True):
+            p = arrival.place.partition
+            result = judge_log(p, arrival.entries, memory=memory, rules=self._rules, book=self._books.get(p))
+            self.results.append((arrival, result, memory))
+            yield from result.rows
 
 
 async def _books(

@@ -2,15 +2,16 @@
 partitions that it is given. Whatever fails ends it; the next one begins from what Postgres then holds."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from aiokafka.errors import KafkaError
 
 from archiver.http_metrics import ArchiverMetrics
 from archiver.kafka_reader import KafkaReader
 from archiver.place import Place
-from archiver.postgres_archive import archive, arrive
+from archiver.postgres_archive import Arrival, archive
+from archiver.postgres_flight import Flight
 from archiver.postgres_places import PositionMoved, read_places
 from archiver.postgres_scores import flush
 from archiver.score_fold import BoardClock
@@ -56,6 +57,7 @@ class Session:
         self.ends: dict[Partition, Offset] = {}
         self.health: dict[Partition, ProgressHealth] = {}
         self.is_following = False
+        self._flight = Flight()
         self._flushed_s = monotonic_s()
 
     async def open(self) -> None:
@@ -72,15 +74,11 @@ class Session:
             while not stop.is_set:
                 if watch.done():
                     watch.result()
-                if self.reader.has_changed:
-                    await self._take_assignment()
-                polled = await self.reader.poll(wait_s=POLL_WAIT_S, records_max=self._settings.poll_records_max)
                 try:
-                    await self._archive(polled)
-                    if self._is_flush_due():
-                        await self._flush()
+                    await self._go_on()
                 except PositionMoved as moved:
                     await self._on_moved(moved)
+            await self._flight.land()
             await self._flush()
             await self.reader.commit({p: place.raw.next_offset for p, place in self.places.items()})
         except PositionMoved:
@@ -93,7 +91,18 @@ class Session:
         """Give both connections back; may be called twice."""
         if self._connection is not None:
             self._connection.terminate()
+        await self._flight.cancel()
         await self.reader.close()
+
+    async def _go_on(self) -> None:
+        """Read and decode one poll while the one before is written, then have it written."""
+        if self.reader.has_changed:
+            await self._flight.land()
+            await self._take_assignment()
+        polled = await self.reader.poll(wait_s=POLL_WAIT_S, records_max=self._settings.poll_records_max)
+        arrivals = await self._flight.decode(self.places, polled)
+        await self._flight.land()
+        self._flight.start(self._write(arrivals), arrivals)
 
     async def _take_assignment(self) -> None:
         assigned = self.reader.take_assignment()
@@ -124,18 +133,16 @@ class Session:
             self.reader.follow(partition, raw.next_offset, last=last)
         self._observe()
 
-    async def _archive(self, polled: Mapping[Partition, list[Any]]) -> None:
-        arrivals = []
-        for partition, records in polled.items():
-            arrivals.append(arrive(self.places[partition], records))
-            await asyncio.sleep(0)  # heartbeats go out between two partitions
-        if not arrivals:
-            return
+    async def _write(self, arrivals: Sequence[Arrival]) -> None:
+        """Archive, and bring the scores up to date when it is time."""
         if any(arrival.is_near_bounds and arrival.place.is_behind for arrival in arrivals):
             await self._flush()
-        with self._metrics.archive_seconds.time():
-            archived = await archive(self._open_connection, arrivals, rules=self._rules, clock=self._clock)
-        self._metrics.archived(archived.outcomes)
+        if arrivals:
+            with self._metrics.archive_seconds.time():
+                archived = await archive(self._open_connection, arrivals, rules=self._rules, clock=self._clock)
+            self._metrics.archived(archived.outcomes)
+        if self._is_flush_due():
+            await self._flush()
 
     def _is_flush_due(self) -> bool:
         pending = sum(len(place.pending) for place in self.places.values())

@@ -12,7 +12,8 @@ from typing import Any, Final
 from archiver.archive_fold import COLUMNS, judge_log
 from archiver.counted_memory import CountedMemory
 from archiver.place import Place
-from archiver.postgres_archive import archive, arrive
+from archiver.postgres_archive import Arrival, archive, arrive
+from archiver.postgres_flight import Flight
 from archiver.postgres_migrate import upgrade
 from archiver.postgres_places import read_places
 from archiver.postgres_scores import flush
@@ -45,6 +46,7 @@ class RawArchiver:
     def __init__(self, connection: Connection, *, first: int) -> None:
         self._connection = connection
         self._clock = BoardClock(RULES, CALENDAR)
+        self._flight = Flight()
         self.first = first
         self.places: dict[Partition, Place] = {}
 
@@ -54,35 +56,42 @@ class RawArchiver:
         self.places = await read_places(self._connection, begins, rules=RULES)
 
     async def run(self, polls: Sequence[Poll]) -> None:
-        """One transaction per poll."""
+        """One transaction per poll, as in the service's loop: the next one is decoded meanwhile."""
         for poll in polls:
-            await self._archive(poll)
+            polled = {Partition(self.first + p): records for p, records in poll.items()}
+            arrivals = await self._flight.decode(self.places, polled)
+            await self._flight.land()
+            self._flight.start(self._write(arrivals), arrivals)
+        await self._flight.land()
 
     def forget_pending(self) -> None:
         """As if somebody else had brought the scores up to date."""
         for place in self.places.values():
             place.after_flushed(place.points)
 
-    async def _archive(self, poll: Poll) -> None:
-        arrivals = [arrive(self.places[Partition(self.first + p)], records) for p, records in poll.items()]
+    async def _write(self, arrivals: Sequence[Arrival]) -> None:
         await archive(self._connection, arrivals, rules=RULES, clock=self._clock)
-
-    async def _flush(self) -> None:
-        await flush(self._connection, list(self.places.values()), rules=RULES, clock=self._clock)
 
 
 class FullArchiver(RawArchiver):
     """Archives rows, and scores as often as the service does, to the last one."""
 
+    _flushed_s = 0.0
+
     async def run(self, polls: Sequence[Poll]) -> None:
-        """As the service's loop."""
-        flushed_s = perf_counter()
-        for poll in polls:
-            await self._archive(poll)
-            if perf_counter() - flushed_s >= FLUSH_INTERVAL_S:
-                await self._flush()
-                flushed_s = perf_counter()
+        """As the service's loop, until it drains."""
+        self._flushed_s = perf_counter()
+        await super().run(polls)
         await self._flush()
+
+    async def _write(self, arrivals: Sequence[Arrival]) -> None:
+        await super()._write(arrivals)
+        if perf_counter() - self._flushed_s >= FLUSH_INTERVAL_S:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        await flush(self._connection, list(self.places.values()), rules=RULES, clock=self._clock)
+        self._flushed_s = perf_counter()
 
 
 async def compare_archive(folder: Path, *, users: int, records: int, rounds: int, seed: int) -> list[Comparison]:

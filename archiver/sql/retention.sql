@@ -37,8 +37,10 @@ DELETE FROM caps WHERE ctid = ANY (ARRAY (
 DELETE FROM board_snapshots WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM board_snapshots WHERE taken_ms < $1 LIMIT $2))
 
+-- A lifted one (expires_ms 0) stays for a day, so that gateways that were away learn of it.
 -- name: revoked
-DELETE FROM revoked WHERE ctid = ANY (ARRAY (SELECT ctid FROM revoked WHERE expires_ms < $1 LIMIT $2))
+DELETE FROM revoked WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM revoked WHERE expires_ms < $1 AND revoked_ms < $1 - 86400000 LIMIT $2))
 
 -- name: closed_with_scores
 SELECT b.period FROM boards AS b JOIN closed_periods AS c ON c.period = b.period WHERE c.closed_at_ms < $1

@@ -31,7 +31,10 @@ async def test_board_that_ended_while_all_was_down_is_closed_once(
     await wait_until(is_closed, timeout_s=40, what="the board to be closed")
     ranks = await ground.fetch("SELECT user_id, rank, place FROM leaderboards ORDER BY place")
     assert [tuple(row) for row in ranks] == [("ann", 1, 1), ("bob", 1, 2)]
-    running = {row[0] for row in await ground.fetch("SELECT DISTINCT period FROM board_snapshots")}
-    assert "all_time" in running
-    assert len(running) == len(PeriodCalendar().kinds)
+
+    async def are_running_boards_kept() -> bool:  # one after the other
+        running = {row[0] for row in await ground.fetch("SELECT DISTINCT period FROM board_snapshots")}
+        return "all_time" in running and len(running) == len(PeriodCalendar().kinds)
+
+    await wait_until(are_running_boards_kept, timeout_s=40, what="a snapshot of each running board")
     assert await ground.fetch("SELECT period FROM closed_periods") == await ground.fetch("SELECT $1::text", PAST)

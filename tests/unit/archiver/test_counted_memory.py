@@ -3,11 +3,12 @@
 from archiver.counted_memory import CapUse, CountedMemory
 from contracts.counting import CAP_DAYS_BEFORE, DAY_MS, CountingRules
 from contracts.ids import ActionId, Id16, LogMs, UserId, Window
-from contracts.record import ActionRecord, Limits
+from contracts.record import ActionRecord, Limits, ProfileRecord
 
 RULES = CountingRules()
 KEY = ("ann", "commit")
 ID = Id16(b"x" * 16)
+KEPT = Id16(b"k" * 16)
 
 
 def action(**more: object) -> ActionRecord:
@@ -46,3 +47,16 @@ def test_kept_id_is_remembered_until_its_time() -> None:
     memory = CountedMemory()
     memory.remember(action(keep_until=123), ID, log_ms=LogMs(0), rules=RULES)
     assert (memory.kept_until(ID), memory.new_kept) == (123, {ID: 123})
+
+
+def test_only_an_action_without_limits_and_past_is_taken_unasked() -> None:
+    """Each of the other cases depends on what counted before, or must be remembered: the rule decides."""
+    new = Id16(b"n" * 16)
+    memory = CountedMemory(seen={ID: Window(0)}, kept={KEPT: 5})
+    assert memory.knows_nothing_of(action(), new)
+    assert not memory.knows_nothing_of(action(), ID)
+    assert not memory.knows_nothing_of(action(), KEPT)
+    assert not memory.knows_nothing_of(action(limits=Limits(1)), new)
+    assert not memory.knows_nothing_of(action(keep_until=9), new)
+    profile = ProfileRecord(v=1, id=ActionId("p"), user_id=UserId("ann"), received_at=0, name="Ann")
+    assert not memory.knows_nothing_of(profile, new)
