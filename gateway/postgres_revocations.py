@@ -60,7 +60,10 @@ class RevocationReader:
         connection = await connect(self._url, name="shardboard gateway revocations", command_s=COMMAND_S)
         try:
             await connection.add_listener(REVOKED_CHANNEL, lambda *_: self._wake.set())
-            await self._read_all(connection)
+            # From the beginning: another Postgres may stand here, restored from a backup. Nothing is forgotten by that,
+            # only a row that says so lifts a revocation.
+            self._version = 0
+            await self._read_newer(connection)
             if self._failed:
                 get_log().info("revocations_back", known=len(self._revoked))
                 self._failed = ""
@@ -75,21 +78,15 @@ class RevocationReader:
         finally:
             connection.terminate()
 
-    async def _read_all(self, connection: Connection) -> None:
-        """Begin anew: entries may have been deleted meanwhile. A Postgres that went back, as after a restore, does not
-        make this process forget what it knew. Until all is read, what was known is in force."""
-        version: int = await connection.fetchval(_sql("version"))
-        fresh, known = Revocations(), self._version
-        self._version = await _read(connection, 0, into=fresh)
-        if version < known:
-            self._revoked.add(fresh)
-        else:
-            self._revoked.replace(fresh)
-        self._read_at_s = monotonic_s()
-
     async def _read_newer(self, connection: Connection) -> None:
-        """Take over what is newer than the last version seen."""
-        self._version = await _read(connection, self._version, into=self._revoked)
+        """Take over what is newer than the last version seen. Each change has a version of its own."""
+        is_all = False
+        while not is_all:
+            rows = await connection.fetch(_sql("newer"), self._version, ROWS_MAX)
+            for kind, value, issued_until_s, expires_ms, version in rows:
+                self._revoked.put(Revocation(kind, value, issued_until_s, expires_ms), now_ms())
+                self._version = version
+            is_all = len(rows) < ROWS_MAX
         self._read_at_s = monotonic_s()
         if self._read_at_s >= self._sweep_at_s:
             self._revoked.drop_expired(now_ms())
@@ -97,18 +94,6 @@ class RevocationReader:
 
     def _age_s(self) -> float:
         return float("inf") if self._read_at_s is None else monotonic_s() - self._read_at_s
-
-
-async def _read(connection: Connection, version: int, *, into: Revocations) -> int:
-    """Read what is newer than `version`; return the newest. Each change has a version of its own."""
-    while True:
-        rows = await connection.fetch(_sql("newer"), version, ROWS_MAX)
-        at_ms = now_ms()
-        for kind, value, issued_until_s, expires_ms, newest in rows:
-            into.put(Revocation(kind, value, issued_until_s, expires_ms), at_ms)
-            version = newest
-        if len(rows) < ROWS_MAX:
-            return version
 
 
 def _sql(name: str) -> str:

@@ -38,15 +38,6 @@ class Revocations:
         else:
             self._tokens[revocation.value] = revocation.expires_ms
 
-    def add(self, others: "Revocations") -> None:
-        """Take over all of theirs."""
-        self._tokens |= others._tokens  # noqa: SLF001
-        self._users |= others._users  # noqa: SLF001
-
-    def replace(self, others: "Revocations") -> None:
-        """Have theirs and nothing else."""
-        self._tokens, self._users = dict(others._tokens), dict(others._users)  # noqa: SLF001
-
     def covers(self, caller: Caller, now_ms: int) -> bool:
         """Whether the caller's token is revoked."""
         if caller.token_id is not None and now_ms < self._tokens.get(caller.token_id, 0):

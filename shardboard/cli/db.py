@@ -1,19 +1,13 @@
 """`shardboard db upgrade|status|rebuild-map`: the schema of the archive in Postgres, and the shard map in it."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from shardboard.cli.options import DataDirOption, Output, OutputOption
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from foundation.postgres_connect import Connection
+from shardboard.cli.postgres import with_postgres
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_T = TypeVar("_T")
 
 
 @app.callback()
@@ -38,7 +32,7 @@ def upgrade(output: OutputOption = Output.TABLE, data_dir: DataDirOption = None)
     from archiver.postgres_migrate import upgrade as run
     from contracts.exit_codes import ExitCode
 
-    applied = _with_connection(data_dir, run)
+    applied = with_postgres(data_dir, run)
     if output is Output.JSON:
         typer.echo(json.dumps({"applied": applied}))
     elif applied:
@@ -59,7 +53,7 @@ def status(output: OutputOption = Output.TABLE, data_dir: DataDirOption = None) 
     from archiver.postgres_migrate import schema_status
     from contracts.exit_codes import ExitCode
 
-    found = _with_connection(data_dir, schema_status)
+    found = with_postgres(data_dir, schema_status)
     if output is Output.JSON:
         typer.echo(json.dumps({"applied": found.applied, "missing": found.missing}))
     else:
@@ -99,7 +93,7 @@ def rebuild_map(
 
     common = load_common(find_deployment(data_dir, os.environ).environ)
     try:
-        report = _with_connection(data_dir, lambda connection: run(connection, common.shards, is_applied=apply))
+        report = with_postgres(data_dir, lambda connection: run(connection, common.shards, is_applied=apply))
     except ShardUnreachable as error:
         raise CommandError(ExitCode.FAILED, str(error)) from error
     if output is Output.JSON:
@@ -107,45 +101,3 @@ def rebuild_map(
     else:
         Console(highlight=False).print(render(report))
     raise typer.Exit(report.exit_code)
-
-
-def _with_connection(data_dir: "Path | None", run: "Callable[[Connection], Awaitable[_T]]") -> _T:
-    """Connect to the deployment's Postgres, run, disconnect. Raises CommandError."""
-    import asyncio
-
-    import asyncpg
-
-    from contracts.exit_codes import ExitCode
-    from foundation.postgres_connect import AWAY, connect
-    from foundation.service import Refused
-    from shardboard.command_error import CommandError
-
-    async def connected(url: str) -> _T:
-        connection = await connect(url, name="shardboard db")
-        try:
-            return await run(connection)
-        finally:
-            connection.terminate()
-
-    url = _postgres_url(data_dir)
-    try:
-        return asyncio.run(connected(url))
-    except Refused as error:
-        raise CommandError(ExitCode.REFUSED, str(error)) from error
-    except (asyncpg.PostgresError, ValueError, *AWAY) as error:
-        raise CommandError(ExitCode.FAILED, f"Postgres does not serve: {error or type(error).__name__}") from error
-
-
-def _postgres_url(data_dir: "Path | None") -> str:
-    import os
-
-    from contracts.exit_codes import ExitCode
-    from foundation.settings import load_common
-    from shardboard.command_error import CommandError
-    from shardboard.deployment import find_deployment
-
-    names_one = data_dir is None and bool(os.environ.get("SHARDBOARD_POSTGRES_URL"))
-    url = load_common(os.environ if names_one else find_deployment(data_dir, os.environ).environ).postgres_url
-    if not url:
-        raise CommandError(ExitCode.REFUSED, "SHARDBOARD_POSTGRES_URL is not set: postgresql://user@host:port/database")
-    return url

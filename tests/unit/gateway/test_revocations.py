@@ -47,12 +47,3 @@ def test_expired_ones_are_forgotten() -> None:
     assert len(made) == 1
     made.drop_expired(NOW_MS + 6)
     assert not made
-
-
-def test_sets_are_joined_or_replaced() -> None:
-    first, second = (revoked(Revocation("jti", name, None, NOW_MS + 5)) for name in ("a", "b"))
-    second.add(first)
-    assert len(second) == 2
-    second.replace(first)
-    assert len(second) == 1
-    assert second.covers(caller("a"), NOW_MS)

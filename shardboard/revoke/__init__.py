@@ -1,0 +1,1 @@
+"""Revoking tokens: what `shardboard revoke` writes and reads."""
