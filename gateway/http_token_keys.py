@@ -93,7 +93,7 @@ def keys_of_pem(pem: str, algorithms: tuple[str, ...]) -> KeySet:
         key = load_pem_public_key(pem.encode())
     except ValueError as error:
         raise BadKeys("SHARDBOARD_JWT_PUBLIC_KEY_FILE must hold one public key: -----BEGIN PUBLIC KEY-----") from error
-    made = _verify_key(None, key, algorithms)
+    made = _verify_key(None, key, algorithms=algorithms)
     if made is None:
         raise BadKeys(
             "SHARDBOARD_JWT_PUBLIC_KEY_FILE holds a key that SHARDBOARD_JWT_ALGORITHMS does not name, or none of RSA "
@@ -132,10 +132,10 @@ def _from_jwk(jwk: dict[str, Any], algorithms: tuple[str, ...]) -> VerifyKey | N
         key = jwt.PyJWK(jwk, named).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return _verify_key(kid, key, algorithms if named is None else (named,))
+    return _verify_key(kid, key, algorithms=algorithms if named is None else (named,))
 
 
-def _verify_key(kid: str | None, key: object, algorithms: tuple[str, ...]) -> VerifyKey | None:
+def _verify_key(kid: str | None, key: object, *, algorithms: tuple[str, ...]) -> VerifyKey | None:
     """None where the key is weak, of a kind that we do not take, or for none of the algorithms."""
     usual, possible = _algorithms_of(key)
     chosen = possible.intersection(algorithms) if algorithms else usual

@@ -124,7 +124,7 @@ def _payloads(by: Verifier) -> Iterator[tuple[str, bytes]]:
         "a control character": good.replace("alice", "al\x01ice"),
     }
     for idea, text in texts.items():
-        yield f"payload: {idea}", compact(by.header(), text.encode(), by.sign)
+        yield f"payload: {idea}", compact(by.header(), text.encode(), sign=by.sign)
     raw = {
         "BOM": b"\xef\xbb\xbf" + good.encode(),
         "UTF-16": good.encode("utf-16"),
@@ -136,7 +136,7 @@ def _payloads(by: Verifier) -> Iterator[tuple[str, bytes]]:
         "one byte": b"\0",
     }
     for idea, data in raw.items():
-        yield f"payload: {idea}", compact(by.header(), data, by.sign)
+        yield f"payload: {idea}", compact(by.header(), data, sign=by.sign)
 
 
 def _headers(by: Verifier) -> Iterator[tuple[str, bytes]]:
@@ -168,9 +168,9 @@ def _headers(by: Verifier) -> Iterator[tuple[str, bytes]]:
         "trailing": f"{{{header}}}}}",
     }
     for idea, text in texts.items():
-        yield f"header: {idea}", compact(text.encode(), claims(), by.sign)
+        yield f"header: {idea}", compact(text.encode(), claims(), sign=by.sign)
     yield "header: too long", by.token({"x5t": "x" * 2_048})
-    yield "header: deep", compact(b'{"alg":' + b"[" * 1_400, claims(), by.sign)
+    yield "header: deep", compact(b'{"alg":' + b"[" * 1_400, claims(), sign=by.sign)
 
 
 def _kids(by: Verifier) -> Iterator[tuple[str, bytes]]:
@@ -185,7 +185,7 @@ def _kids(by: Verifier) -> Iterator[tuple[str, bytes]]:
     for kid in texts:
         for secret in (b"", b"x"):
             header = {"alg": "HS256", "typ": "JWT", "kid": kid}
-            yield f"kid {kid!r} and the secret {secret!r}", compact(header, claims(), hs(secret))
+            yield f"kid {kid!r} and the secret {secret!r}", compact(header, claims(), sign=hs(secret))
         if by.kid is not None:
             yield f"kid {kid!r}, signed rightly", by.token({"kid": kid})
     if by.kid is not None:
@@ -222,9 +222,9 @@ def _signatures(by: Verifier) -> Iterator[tuple[str, bytes]]:
         yield f"signature {idea}", b".".join((head, body, other))
     yield "another payload", b".".join((head, b64(json.dumps(claims(sub="bob")).encode()), signature))
     yield "another header", b".".join((b64(json.dumps(by.header(x=1)).encode()), body, signature))
-    yield "signed by somebody else", compact(by.header(), claims(), _somebody_else(by))
+    yield "signed by somebody else", compact(by.header(), claims(), sign=_somebody_else(by))
     for none in ("none", "None", "NONE", "nOnE"):
-        yield f"alg {none}, no signature", compact(by.header(alg=none), claims(), lambda _: b"")
+        yield f"alg {none}, no signature", compact(by.header(alg=none), claims(), sign=lambda _: b"")
         yield f"alg {none}, signed", by.token({"alg": none})
 
 
@@ -234,32 +234,35 @@ def _forgeries(by: Verifier) -> Iterator[tuple[str, bytes]]:
     header = {"alg": "HS256", "typ": "JWT", "kid": by.kid or "k"}
     for kind, key in ours.items():
         for form, known in _public_forms(key):
-            yield f"HS256 with our public {kind} key as {form}", compact(header, claims(), hs(known))
+            yield f"HS256 with our public {kind} key as {form}", compact(header, claims(), sign=hs(known))
     for known in (b"", b"secret", DEVELOPMENT_SECRET.encode(), SECRET[:-1].encode(), ISSUER.encode(), b"\0" * 32):
-        yield f"HS256 with {known[:12]!r}", compact(header, claims(), hs(known))
+        yield f"HS256 with {known[:12]!r}", compact(header, claims(), sign=hs(known))
     for alg, digest in (("HS384", "sha384"), ("HS512", "sha512")):
-        yield f"{alg} with the secret", compact({**header, "alg": alg}, claims(), hs(SECRET.encode(), digest))
+        yield f"{alg} with the secret", compact({**header, "alg": alg}, claims(), sign=hs(SECRET.encode(), digest))
     attacker, own = rsa_key("attacker"), ours["rsa"]
     signers = {
         "RS256": rs(attacker), "RS384": rs(attacker, hashes.SHA384), "PS256": ps(attacker),
         "ES256": es(ec_key("attacker")), "EdDSA": ed(ed_key("attacker")),
     }  # fmt: skip
     for alg, sign in signers.items():
-        yield f"{alg} by an attacker", compact(by.header(alg=alg), claims(), sign)
-        yield f"{alg} by an attacker without kid", compact({"alg": alg}, claims(), sign)
+        yield f"{alg} by an attacker", compact(by.header(alg=alg), claims(), sign=sign)
+        yield f"{alg} by an attacker without kid", compact({"alg": alg}, claims(), sign=sign)
     crossed = {"RS256": rs(own), "RS384": rs(own, hashes.SHA384), "RS512": rs(own, hashes.SHA512), "PS256": ps(own)}
     for alg, sign in crossed.items():
         if alg != by.alg:
-            yield f"{alg} where the key is for {by.alg}", compact(by.header(alg=alg), claims(), sign)
-            yield f"{by.alg} that is {alg} inside", compact(by.header(), claims(), sign)
+            yield f"{alg} where the key is for {by.alg}", compact(by.header(alg=alg), claims(), sign=sign)
+            yield f"{by.alg} that is {alg} inside", compact(by.header(), claims(), sign=sign)
     curves = {"ES384": ec.SECP384R1, "ES512": ec.SECP521R1, "ES256K": ec.SECP256K1}
     for alg, curve in curves.items():
-        yield f"{alg} on its curve", compact(by.header(alg=alg), claims(), es(ec_key("attacker", curve)))
-        yield f"ES256 on the curve of {alg}", compact(by.header(alg="ES256"), claims(), es(ec_key("attacker", curve)))
-    yield "EdDSA on Ed448", compact(by.header(alg="EdDSA"), claims(), ed(ed448_key()))
-    yield "ES256 in DER", compact(by.header(alg="ES256"), claims(), es_der(ours["ec"]))
+        yield f"{alg} on its curve", compact(by.header(alg=alg), claims(), sign=es(ec_key("attacker", curve)))
+        yield (
+            f"ES256 on the curve of {alg}",
+            compact(by.header(alg="ES256"), claims(), sign=es(ec_key("attacker", curve))),
+        )
+    yield "EdDSA on Ed448", compact(by.header(alg="EdDSA"), claims(), sign=ed(ed448_key()))
+    yield "ES256 in DER", compact(by.header(alg="ES256"), claims(), sign=es_der(ours["ec"]))
     for size in (0, 1, 32, 64, 96, 128):
-        yield f"ES256 of {size} zeros", compact(by.header(alg="ES256"), claims(), _zeros(size))
+        yield f"ES256 of {size} zeros", compact(by.header(alg="ES256"), claims(), sign=_zeros(size))
 
 
 def _shapes(by: Verifier) -> Iterator[tuple[str, bytes]]:

@@ -96,7 +96,7 @@ def b64(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
-def compact(header: dict[str, Any] | bytes, payload: dict[str, Any] | bytes, sign: Sign) -> bytes:
+def compact(header: dict[str, Any] | bytes, payload: dict[str, Any] | bytes, *, sign: Sign) -> bytes:
     """A token of these very bytes."""
     head, body = (part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, payload))
     signed = b64(head) + b"." + b64(body)
@@ -135,7 +135,7 @@ class Verifier:
 
     def token(self, header: dict[str, Any] | None = None, **changes: Any) -> bytes:
         """A good token, with changed claims."""
-        return compact(self.header(**(header or {})), claims(**changes), self.sign)
+        return compact(self.header(**(header or {})), claims(**changes), sign=self.sign)
 
 
 @cache

@@ -31,7 +31,7 @@ EXCUSED: Final = {
     "shardboard/cli/topics.py": "typed in test_app.py",
     "shardboard/cli/up.py": "the options of `up`: typed in test_begin.py, test_run.py and test_screen.py",
     "shardboard/cli/version.py": "typed in test_app.py",
-    "shardboard/revoke/entries.py": "three statements: test_revoke.py and test_postgres_revocations.py read what they wrote",
+    "shardboard/revoke/entries.py": "three statements: test_revoke.py reads what they wrote",
     "shardboard/command_error.py": "one exception",
     "shardboard/embedded/launch.py": "the first code of every child: tested in test_child.py",
     "shardboard/embedded/server.py": "the interface of the servers, each of which has its tests",

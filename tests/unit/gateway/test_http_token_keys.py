@@ -20,8 +20,8 @@ from gateway.token_form import TokenForm, read_form
 from tests.support.token_kit import Sign, claims, compact, ec_key, ed, ed448_key, ed_key, es, jwk, pem, rs, rsa_key
 
 
-def form(alg: str, sign: Sign, kid: str | None = None) -> TokenForm:
-    return read_form(compact({"alg": alg} | ({} if kid is None else {"kid": kid}), claims(), sign))
+def form(alg: str, sign: Sign, *, kid: str | None = None) -> TokenForm:
+    return read_form(compact({"alg": alg} | ({} if kid is None else {"kid": kid}), claims(), sign=sign))
 
 
 def jwks(*keys: dict[str, Any], algorithms: tuple[str, ...] = ()) -> KeySet:
@@ -77,11 +77,11 @@ def test_keys_for_other_uses_are_left_out(members: dict[str, Any]) -> None:
 def test_a_kid_chooses_and_an_unknown_one_is_told() -> None:
     other = ed_key("other")
     keys = jwks(jwk(ED, kid="a"), jwk(other, kid="b"))
-    assert keys.is_genuine(form("EdDSA", ed(ED), "a"))
-    assert keys.is_genuine(form("EdDSA", ed(other), "b"))
-    assert not keys.is_genuine(form("EdDSA", ed(ED), "b"))
+    assert keys.is_genuine(form("EdDSA", ed(ED), kid="a"))
+    assert keys.is_genuine(form("EdDSA", ed(other), kid="b"))
+    assert not keys.is_genuine(form("EdDSA", ed(ED), kid="b"))
     with pytest.raises(UnknownKid):
-        keys.is_genuine(form("EdDSA", ed(ED), "c"))
+        keys.is_genuine(form("EdDSA", ed(ED), kid="c"))
 
 
 def test_without_a_kid_there_must_be_no_choice() -> None:
