@@ -1,8 +1,8 @@
 """Periods: which boards an action at a given time belongs to, when each begins and ends, and how ids read.
 
-Ids: `all_time`, `daily:2026-11-24`, `weekly:2026-W48` (ISO), `monthly:2026-11`. A kind is written `daily` or, with an
-IANA time zone, `daily@Europe/Paris`; without one it is UTC. A day of a zone begins at its local midnight, or where that
-does not exist, at the first moment after the gap.
+Ids: `all_time`, `daily:2026-11-24`, `weekly:2026-W48` (ISO), `monthly:2026-11`, `every6h:2026-11-24T18`. A kind is
+written `daily` or, with an IANA time zone, `daily@Europe/Paris`. A period begins when the zone's clock first shows its
+first minute or, where the clock leaps over it, right after the leap.
 """
 
 import re
@@ -15,10 +15,17 @@ from zoneinfo import ZoneInfo
 from contracts.ids import PeriodId
 
 ALL_TIME: Final = PeriodId("all_time")
-KINDS: Final = ("all_time", "daily", "weekly", "monthly")
+HOURS: Final = (1, 2, 3, 4, 6, 8, 12)
+"""Lengths that divide a day: periods begin at the same hours every day, whatever the clock does in between."""
+_HOURS_OF: Final = {f"every{hours}h": hours for hours in HOURS}
+KINDS: Final = ("all_time", "daily", "weekly", "monthly", *_HOURS_OF)
 PERIODS_DEFAULT: Final = "all_time,daily,weekly"
 FOREVER_MS: Final = 2**62
-_ID = re.compile(r"daily:(\d{4})-(\d\d)-(\d\d)|weekly:(\d{4})-W(\d\d)|monthly:(\d{4})-(\d\d)", re.ASCII)
+_ID = re.compile(
+    r"daily:(?P<day>\d{4}-\d\d-\d\d)|weekly:(?P<iso_year>\d{4})-W(?P<week>\d\d)"
+    r"|monthly:(?P<month>\d{4}-\d\d)|every(?P<hours>\d{1,2})h:(?P<date>\d{4}-\d\d-\d\d)T(?P<hour>\d\d)",
+    re.ASCII,
+)
 _YEARS: Final = range(1969, 9999)
 """Unix time's first week and local day begin in 1969; what begins in 9999 would end after the calendar does."""
 
@@ -105,12 +112,14 @@ class PeriodCalendar:
             )
         kind = self._kind(period_id.partition(":")[0])
         try:
-            day = _first_day(match)
+            first = _first_minute(match)
         except ValueError as error:
             raise BadPeriod(f"{period_id!r} is not in the calendar: {error}") from error
-        if day.year not in _YEARS:
+        if first.year not in _YEARS:
             raise BadPeriod(f"{period_id!r} is not in the calendar: years reach from {_YEARS[0]} to {_YEARS[-1]}")
-        return _period_of_day(kind, day)
+        if _floor(kind.name, first) != first:
+            raise BadPeriod(f"{period_id!r} is not in the calendar: no period of {kind.name} begins at that hour")
+        return _period_from(kind, first)
 
     def _kind(self, name: str) -> _Kind:
         for kind in self._kinds:
@@ -169,57 +178,77 @@ def _zone(name: str) -> ZoneInfo | None:
 def _period_at(kind: _Kind, at_ms: int) -> Period:
     if kind.name == "all_time":
         return Period(ALL_TIME, kind.name, 0, FOREVER_MS)
-    day = datetime.fromtimestamp(at_ms // 1000, kind.zone or UTC).date()
-    period = _period_of_day(kind, day)
-    # A clock that jumps across midnight shows a date before its period began or after it ended: periods do not repeat.
-    if at_ms < period.start_ms:
-        return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), count=-1))
-    if at_ms >= period.end_ms:
-        return _period_of_day(kind, _shift(kind.name, _floor(kind.name, day), count=1))
+    first = _floor(kind.name, datetime.fromtimestamp(at_ms // 1000, kind.zone or UTC).replace(tzinfo=None))
+    period = _period_from(kind, first)
+    # A clock that is set back shows the time of a period that has ended already: periods do not repeat.
+    while at_ms >= period.end_ms:
+        first = _shift(kind.name, first, count=1)
+        period = _period_from(kind, first)
+    while at_ms < period.start_ms:
+        first = _shift(kind.name, first, count=-1)
+        period = _period_from(kind, first)
     return period
 
 
-def _period_of_day(kind: _Kind, day: date) -> Period:
-    first = _floor(kind.name, day)
+def _period_from(kind: _Kind, first: datetime) -> Period:
+    """The period whose first minute the zone's clock shows as `first`."""
     return Period(
         id=_id(kind.name, first),
         kind=kind.name,
-        start_ms=_midnight_ms(first, kind.zone),
-        end_ms=_midnight_ms(_shift(kind.name, first, count=1), kind.zone),
+        start_ms=_first_moment_ms(first, kind.zone),
+        end_ms=_first_moment_ms(_shift(kind.name, first, count=1), kind.zone),
     )
 
 
-def _first_day(match: re.Match[str]) -> date:
-    year, month, day, iso_year, iso_week, m_year, m_month = match.groups()
-    if year:
-        return date(int(year), int(month), int(day))
-    if iso_year:
-        return date.fromisocalendar(int(iso_year), int(iso_week), 1)
-    return date(int(m_year), int(m_month), 1)
+def _first_minute(match: re.Match[str]) -> datetime:
+    """Raises ValueError when there is no such day, week, month or hour."""
+    if match["iso_year"]:
+        return datetime.combine(date.fromisocalendar(int(match["iso_year"]), int(match["week"]), 1), time())
+    if match["month"]:
+        return datetime.fromisoformat(f"{match['month']}-01")
+    if match["hours"]:
+        return datetime.fromisoformat(f"{match['date']}T{match['hour']}:00")
+    return datetime.fromisoformat(match["day"])
 
 
-def _floor(kind: str, day: date) -> date:
+def _floor(kind: str, moment: datetime) -> datetime:
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if kind in _HOURS_OF:
+        return midnight.replace(hour=moment.hour - moment.hour % _HOURS_OF[kind])
     if kind == "weekly":
-        return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if kind == "monthly" else day
+        return midnight - timedelta(days=midnight.weekday())
+    return midnight.replace(day=1) if kind == "monthly" else midnight
 
 
-def _shift(kind: str, first: date, *, count: int) -> date:
+def _shift(kind: str, first: datetime, *, count: int) -> datetime:
     if kind == "monthly":
         months = first.year * 12 + first.month - 1 + count
-        return date(months // 12, months % 12 + 1, 1)
+        return first.replace(year=months // 12, month=months % 12 + 1)
+    if kind in _HOURS_OF:
+        return first + timedelta(hours=count * _HOURS_OF[kind])
     return first + timedelta(days=count * (7 if kind == "weekly" else 1))
 
 
-def _id(kind: str, first: date) -> PeriodId:
-    if kind == "daily":
-        return PeriodId(f"daily:{first:%Y-%m-%d}")
+def _id(kind: str, first: datetime) -> PeriodId:
     if kind == "weekly":
         iso = first.isocalendar()
         return PeriodId(f"weekly:{iso.year:04}-W{iso.week:02}")
-    return PeriodId(f"monthly:{first:%Y-%m}")
+    shown = {"daily": "%Y-%m-%d", "monthly": "%Y-%m"}.get(kind, "%Y-%m-%dT%H")
+    return PeriodId(f"{kind}:{first.strftime(shown)}")
 
 
-def _midnight_ms(day: date, zone: ZoneInfo | None) -> int:
-    local = datetime.combine(day, time(), tzinfo=zone or UTC)
-    return round(local.timestamp()) * 1000
+def _first_moment_ms(local: datetime, zone: ZoneInfo | None) -> int:
+    """When the zone's clock first shows `local` or more. A time that comes twice is the first of the two; one that the
+    clock leaps over is found by halves between the moments that it would be by the clock before and after the leap."""
+    aware = local.replace(tzinfo=zone or UTC)
+    first = round(aware.timestamp())
+    if zone is None or datetime.fromtimestamp(first, zone).replace(tzinfo=None, fold=0) == local:
+        return first * 1000
+    before, at_or_after = round(aware.replace(fold=1).timestamp()), first
+    while before + 1 < at_or_after:
+        middle = (before + at_or_after) // 2
+        if datetime.fromtimestamp(middle, zone).replace(tzinfo=None) < local:
+            before = middle
+        else:
+            at_or_after = middle
+    return at_or_after * 1000

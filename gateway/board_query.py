@@ -14,7 +14,7 @@ from gateway.problem import Problem
 LIMIT_DEFAULT: Final = 10
 QUERY_BYTES_MAX: Final = 512
 """A period and a limit are 40 bytes; the rest is room for parameters that we do not know."""
-_SHAPE: Final = re.compile(r"([a-z_]{1,32})(:[0-9W-]{1,12})?")
+_SHAPE: Final = re.compile(r"([a-z0-9_]{1,32})(:[0-9WT-]{1,16})?")
 
 
 @dataclass(frozen=True, slots=True)

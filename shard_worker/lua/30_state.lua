@@ -122,7 +122,7 @@ end
 
 -- Whether a period still takes changes: `oldest` names, per kind, the oldest that does. Ids of a kind sort by time.
 local function is_open(period, oldest)
-  local first = oldest[string.match(period, '^%a+_?%a+')]
+  local first = oldest[string.match(period, '^[^:]+')]
   return first ~= nil and period >= first
 end
 

@@ -46,7 +46,7 @@ USERS = [UserId(user) for user in ("a", "b", "c", "ü", "z" * 128)]
 RULES = CountingRules(
     window_ms=900_000, lateness_ms=660_000, back_ms=600_000, delivery_timeout_ms=30_000, clock_skew_ms=60_000
 )
-CALENDAR = PeriodCalendar("all_time,daily,weekly,monthly")
+CALENDAR = PeriodCalendar("all_time,daily,weekly,monthly,every6h")
 START_MS = 1_769_903_000_000
 """2026-01-31 23:43 UTC: a day, a week and a month end soon."""
 BIG = 2**53 - 1
