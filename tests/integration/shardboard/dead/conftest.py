@@ -1,4 +1,4 @@
-"""The deployment that these tests look at."""
+"""The deployments that these tests look at."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,4 +14,15 @@ async def deployment(
     kafka_address: str, start_valkey: StartValkey, unique_name: str, tmp_path: Path
 ) -> AsyncIterator[Deployment]:
     async with live_shards(kafka_address, start_valkey, name=unique_name, folder=tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def archived_deployment(
+    kafka_address: str, start_valkey: StartValkey, postgres_database: str, unique_name: str, tmp_path: Path
+) -> AsyncIterator[Deployment]:
+    """One with an archiver."""
+    async with live_shards(
+        kafka_address, start_valkey, name=unique_name, folder=tmp_path, postgres=postgres_database
+    ) as found:
         yield found
