@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.oracle import Place, read_points, top_faults
 from contracts import redis_keys
+from contracts.exit_codes import ExitCode
 from contracts.ids import Partition
 from foundation.redis_connect import connect
 from shardboard.data_dir import redis_name
@@ -20,6 +21,7 @@ from tests.faults.ledger import Outcomes
 from tests.faults.load import Acts
 from tests.faults.processes import ROOT
 from tests.faults.truth import Cells, LogRecord, Sent, Truth, compare_ledger, compare_scores
+from tests.support.processes import command
 from tests.support.wait import wait_until
 
 KINDS: Final = tuple(PERIODS.split(","))
@@ -62,6 +64,7 @@ async def audit(deployment: Deployment, acts: Acts, *, outcomes: Outcomes, watch
     await checks.compare_progress()
     await checks.compare_boards()
     checks.compare_shown(watch)
+    await checks.ask_verify()
     return checks.found
 
 
@@ -202,6 +205,15 @@ class _Audit:
             for user, score in watch.highest(period).items():
                 if score > self._truth.scores[period][user]:
                     self.found.phantom.append(f"{user!r} was shown with {score} on {period}, the log has less")
+
+    async def ask_verify(self) -> None:
+        """What an operator would ask: `shardboard verify` shares the product's rule of what counts, but reads anew."""
+        ended = await command("verify", "--deep", "--output", "json", cwd=None, **self._deployment.environment)
+        if ended.code != ExitCode.OK:
+            told = ended.json["first"] if ended.out else ended.err
+            self.found.different.append(f"shardboard verify exits with {ended.code}: {told}")
+        else:
+            self.found.figures["records_verified"] = ended.json["records"]
 
     async def _behind(self) -> AsyncIterator[str]:
         ends = self._truth.ends
