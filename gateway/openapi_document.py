@@ -14,9 +14,6 @@ from contracts.problems import (
     UNKNOWN_ACTION,
     UNKNOWN_PERIOD,
 )
-from contracts.tops import GLOBAL_TOP_ROWS
-from gateway.board_bytes import BoardAnswer
-from gateway.board_query import LIMIT_DEFAULT
 from gateway.openapi_authority import (
     AUTHORITY_STRUCTS,
     KEY_PARAMETER,
@@ -35,12 +32,15 @@ from gateway.openapi_parts import (
     json_body,
     operation,
 )
+from gateway.openapi_reads import READ_STRUCTS, period_parameter, read_paths
 from gateway.submission import ActionBody, ActionReceipt
 
 
 def describe(document: Document, *, demo: tuple[type, type] | None) -> Document:
     """Add the raw endpoints to FastAPI's document. `demo` is its body and its answer where there is a demo."""
-    structs: list[Any] = [ActionBody, ActionReceipt, BoardAnswer, ProblemDocument, *AUTHORITY_STRUCTS, *(demo or ())]
+    structs: list[Any] = [
+        ActionBody, ActionReceipt, ProblemDocument, *READ_STRUCTS, *AUTHORITY_STRUCTS, *(demo or ()),
+    ]  # fmt: skip
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(schemas)
@@ -50,7 +50,7 @@ def describe(document: Document, *, demo: tuple[type, type] | None) -> Document:
     paths = document.setdefault("paths", {})
     paths["/actions"] = {"post": _post_actions()}
     paths.update(authority_paths())
-    paths["/leaderboard"] = {"get": _get_board()}
+    paths.update(read_paths())
     paths["/leaderboard/stream"] = {"get": _get_stream()}
     if demo is not None:
         body, answer = demo
@@ -86,29 +86,13 @@ def _post_demo(body: str) -> Document:
     }  # fmt: skip
 
 
-def _get_board() -> Document:
-    answers = {
-        **json_answer(200, "The board.", schema="BoardAnswer", headers={"ETag": {"schema": {"type": "string"}}}),
-        "304": {"description": "Not changed since the version in If-None-Match."},
-    }
-    limit = {"type": "integer", "minimum": 1, "maximum": GLOBAL_TOP_ROWS, "default": LIMIT_DEFAULT}
-    return {
-        **operation("Read a board", answers, UNKNOWN_PERIOD, INVALID_FIELD, BOARD_UNAVAILABLE),
-        "parameters": [
-            _period(),
-            {"name": "limit", "in": "query", "description": "rows", "schema": limit},
-            {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}},
-        ],
-    }
-
-
 def _get_stream() -> Document:
     text = "Server-sent events: `board` with the version as id and a BoardAnswer as data, `heartbeat` every 10 s."
     answers = {"200": {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
     return {
         **operation("Follow a board", answers, UNKNOWN_PERIOD, INVALID_FIELD, BOARD_UNAVAILABLE, OVERLOADED),
         "parameters": [
-            _period(),
+            period_parameter(),
             {
                 "name": "Last-Event-ID",
                 "in": "header",
@@ -117,9 +101,3 @@ def _get_stream() -> Document:
             },
         ],
     }
-
-
-def _period() -> Document:
-    text = "all_time, daily, weekly, monthly (the current one), or an id such as daily:2026-11-24, weekly:2026-W48"
-    schema = {"type": "string", "default": "all_time"}
-    return {"name": "period", "in": "query", "description": text, "schema": schema}

@@ -1,4 +1,4 @@
-"""Who is asked of a board: its shards while it runs, the archive once it is closed, also when that happens just then."""
+"""Who is asked of a board: its shards while it runs, the archive once it is closed, even if that happens just then."""
 
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ class Archive:
         self.answers = list(answers)
         self.exists = exists
 
-    async def is_closed(self, period: str) -> bool:
+    async def is_closed(self, _period: str) -> bool:
         return self.answers.pop(0)
 
 
