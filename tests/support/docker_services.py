@@ -1,4 +1,4 @@
-"""The tests' servers as containers, where a Docker engine answers and has the image already. Never pulls one."""
+"""The tests' servers as containers, where SHARDBOARD_TEST_SERVERS=docker asks for them. Never pulls an image."""
 
 import os
 import shlex
@@ -63,10 +63,13 @@ class Container:
     remove: Callable[[], None]
 
 
-def start_container(image: Image) -> Container | None:
-    """None when no engine answers or it does not have the image."""
-    if not has_image(image.name):
-        return None
+def is_wanted() -> bool:
+    """Whether this run shall use containers. Never by itself: whoever ends the engine would end the run."""
+    return os.environ.get("SHARDBOARD_TEST_SERVERS", "embedded") == "docker"
+
+
+def start_container(image: Image) -> Container:
+    """Start it. The engine must have the image: see `has_image`."""
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 

@@ -1,5 +1,5 @@
-"""Real servers for tests: from the environment if it names one, else from Docker if an engine answers and has the
-image, else embedded; one of each serves the whole run. Tests share them and keep to their own things: `unique_name` for
+"""Real servers for tests: from the environment if it names one, from Docker with SHARDBOARD_TEST_SERVERS=docker, else
+embedded; one of each serves the whole run. Tests share them and keep to their own things: `unique_name` for
 topics, `valkey`, `redis7`, `any_redis` emptied before each, `postgres_database` new for each. Who kills or freezes
 a server starts one: `await start_valkey("s1")`, `start_redis7`, `start_kafka`, `start_postgres`."""
 
@@ -170,7 +170,10 @@ async def _server(
     """The address of a server that answers: from the environment, from Docker, or embedded."""
     if address := os.environ.get(variable):
         yield address
-    elif container := docker_services.start_container(image):
+    elif docker_services.is_wanted():
+        if not docker_services.has_image(image.name):
+            missing(image.name, "no Docker engine answers that has it")
+        container = docker_services.start_container(image)
         try:
             await wait_until(lambda: _answers(container.address), timeout_s=_CONTAINER_S_MAX, what=image.name)
             yield container.address
