@@ -49,6 +49,6 @@ WORKDIR /
 # 8080: the public port of a gateway. 9090: metrics and health of every service; it does not belong on the internet.
 EXPOSE 8080 9090
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["/usr/local/bin/healthcheck"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=300s --retries=3 CMD ["/usr/local/bin/healthcheck"]
 ENTRYPOINT ["shardboard"]
 CMD ["--help"]
