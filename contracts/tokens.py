@@ -16,8 +16,9 @@ TOKEN_BYTES_MAX: Final = 8192
 """Larger than any access token in use, small enough to hash per request."""
 TOKEN_ID_BYTES_MAX: Final = 256
 """`jti`: by it a token is revoked. Issuers use UUIDs or short random texts."""
-ALGORITHMS: Final = ("HS256", "RS256", "RS384", "RS512", "PS256", "ES256", "EdDSA")
-"""What tokens may be signed with. Which of them a key verifies depends on the key alone, never on the token."""
+ALGORITHMS: Final = ("HS256", "RS256", "RS384", "RS512", "PS256", "ES256", "EdDSA", "Ed25519")
+"""What tokens may be signed with; the last two are one, by its old and its new name (RFC 9864). Which of them a key
+verifies depends on the key alone, never on the token."""
 LEEWAY_DEFAULT_S: Final = 30
 """Machines that keep time differ by less."""
 LEEWAY_MAX_S: Final = 120

@@ -23,9 +23,11 @@ RSA_BITS_MAX: Final = 8_192
 JWKS_KEYS_MAX: Final = 64
 """Providers publish two to five; some list those of all their clients."""
 _EPOCH_BYTES: Final = 16
-_ALGORITHMS: Final = get_default_algorithms()
+_EDWARDS: Final = frozenset({"EdDSA", "Ed25519"})
+"""Two names of one algorithm, the second not yet known to PyJWT."""
+_ALGORITHMS: Final = {**get_default_algorithms(), "Ed25519": get_default_algorithms()["EdDSA"]}
 _OF_RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256"})
-_PUBLIC: Final = (*sorted(_OF_RSA), "ES256", "EdDSA")
+_PUBLIC: Final = frozenset({*_OF_RSA, "ES256", *_EDWARDS})
 
 
 class BadKeys(ValueError):
@@ -129,7 +131,7 @@ def _from_jwk(jwk: dict[str, Any], algorithms: tuple[str, ...]) -> VerifyKey | N
     if named is not None and named not in (algorithms or _PUBLIC):
         return None
     try:
-        key = jwt.PyJWK(jwk, named).key
+        key = jwt.PyJWK(jwk, "EdDSA" if named in _EDWARDS else named).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return _verify_key(kid, key, algorithms=algorithms if named is None else (named,))
@@ -149,8 +151,8 @@ def _algorithms_of(key: object) -> tuple[frozenset[str], frozenset[str]]:
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return frozenset({"ES256"}), frozenset({"ES256"})
     if isinstance(key, Ed25519PublicKey):
-        return frozenset({"EdDSA"}), frozenset({"EdDSA"})
+        return _EDWARDS, _EDWARDS
     return frozenset(), frozenset()
 
 
-_USUAL: Final = ("RS256", "ES256", "EdDSA")
+_USUAL: Final = ("RS256", "ES256", "EdDSA", "Ed25519")

@@ -292,7 +292,7 @@ def _zeros(size: int) -> Sign:
 
 def _somebody_else(by: Verifier) -> Sign:
     kinds = {"HS256": hs(b"somebody-elses-secret-0123456789abcdef"), "ES256": es(ec_key("attacker"))}
-    kinds |= {"EdDSA": ed(ed_key("attacker")), "PS256": ps(rsa_key("attacker"))}
+    kinds |= dict.fromkeys(("EdDSA", "Ed25519"), ed(ed_key("attacker"))) | {"PS256": ps(rsa_key("attacker"))}
     digests: dict[str, type[Any]] = {"RS256": hashes.SHA256, "RS384": hashes.SHA384, "RS512": hashes.SHA512}
     return kinds.get(by.alg) or rs(rsa_key("attacker"), digests[by.alg])
 

@@ -149,6 +149,7 @@ def verifiers() -> tuple[Verifier, ...]:
         "PS256": (our, ps(our)),
         "ES256": (ec_key("ours"), es(ec_key("ours"))),
         "EdDSA": (ed_key("ours"), ed(ed_key("ours"))),
+        "Ed25519": (ed_key("ours"), ed(ed_key("ours"))),
     }
     found = [Verifier("secret", TokenSettings(SECRET, ISSUER, AUDIENCE), "HS256", hs(SECRET.encode()))]
     for alg, (key, sign) in signers.items():
