@@ -41,6 +41,8 @@ class Deployment:
     cache: Redis
     producer: AIOKafkaProducer
     sent: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(PARTITIONS), 0))
+    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    """Merger and archiver."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -139,7 +141,7 @@ async def live_shards(
             worker = await start_service(folder, "shard_worker", environ={**found.environ, "SHARDBOARD_SHARD": shard})
             ending.push_async_callback(end, worker)
         for service in ("merger", *(["archiver"] if postgres else [])):
-            process = await start_service(folder, service, environ=found.environ)
+            process = found.processes[service] = await start_service(folder, service, environ=found.environ)
             ending.push_async_callback(end, process)
         await wait_until(found.is_owned, timeout_s=60, what="every partition to have an owner")
         yield found
