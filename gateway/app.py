@@ -3,13 +3,14 @@
 FastAPI's router costs a third to a half of a constant answer, so the hot routes do not pass through it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from contracts.problems import INTERNAL, INVALID_FIELD, MEDIA_TYPE, FieldError
@@ -89,6 +90,11 @@ class GatewayApp:
         self._patterns = PathPatterns(self._methods)
         if self._origins:
             self._answer = self._answer_cross_origin  # type: ignore[method-assign]
+
+    @property
+    def all_routes(self) -> tuple[tuple[str, str], ...]:
+        """Method and path of everything, FastAPI's part included."""
+        return (*((route.method, route.path) for route in self.routes), *_routes_of(self._rest))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Web sockets are closed by FastAPI, which has none."""
@@ -198,6 +204,14 @@ def build_rest(files: dict[str, StaticFile], *, demo: tuple[type, type] | None) 
     rest.add_exception_handler(HTTPException, _on_http_exception)
     rest.add_exception_handler(RequestValidationError, _on_invalid_request)
     return rest
+
+
+def _routes_of(router: Any) -> Iterator[tuple[str, str]]:
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield from ((method, route.path) for method in sorted(route.methods or ()))
+        else:  # FastAPI keeps a router that was included as it is
+            yield from _routes_of(route.original_router)
 
 
 async def _on_defect(_request: Request, _error: Exception) -> Response:

@@ -155,6 +155,11 @@ class Gateway:
         await check_cache_belongs(self._settings.common.cache_url, self._archive.mark)
 
     @property
+    def routes(self) -> tuple[tuple[str, str], ...]:
+        """Method and path of everything on the public port."""
+        return self._app.all_routes
+
+    @property
     def is_serving(self) -> bool:
         """Whether requests are accepted."""
         return self._server is not None and self._server.started and not self._server.should_exit
