@@ -36,7 +36,7 @@ class MapFollower:
     async def run(self, stop: StopSignal) -> None:
         """Look until `stop` is set or it is cancelled."""
         stopping = asyncio.create_task(stop.wait(), name="stop of the map's follower")
-        stopping.add_done_callback(lambda _: self._look.set())
+        stopping.add_done_callback(lambda _: self.hint())
         try:
             while not stop.is_set:
                 self._look.clear()
@@ -66,15 +66,23 @@ class MapFollower:
             return
         self.refused = ""
         if self.current is None or self.current.version != found.version:
-            self.current = found
-            changed, self._changed = self._changed, asyncio.Event()
-            changed.set()
+            self._go_on_with(found)
+
+    def know(self, kept: StoredMap) -> None:
+        """An earlier process knew this map: what is older is not followed, even if it is followed already."""
+        if self.current is None or self.current.version < kept.version:
+            self._go_on_with(kept)
+            self.hint()
+
+    def hint(self) -> None:
+        """Look now: somebody says that the map changed."""
+        self._look.set()
 
     async def _follow(self) -> None:
         try:
             is_new = self._listener is None or self._listener.is_closed()
             if is_new:
-                self._listener = await self._store.listen(self._look.set)
+                self._listener = await self._store.listen(self.hint)
             if is_new or self.refused or self.current is None or self.current.version != await self._store.version():
                 self.take(await self._store.read())
         except (asyncpg.PostgresError, *AWAY) as error:
@@ -86,6 +94,11 @@ class MapFollower:
         if self.is_away:
             get_log().info("map_back", version=self.current.version if self.current is not None else None)
         self.is_away = False
+
+    def _go_on_with(self, stored: StoredMap) -> None:
+        self.current = stored
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     def _hang_up(self) -> None:
         if self._listener is not None:

@@ -1,6 +1,7 @@
 """The worker's metrics, as its internal port shows them, with its shard's label filled in."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from contracts import metric_names
 from contracts.ids import Offset, Partition, ShardId
@@ -57,3 +58,8 @@ class WorkerMetrics:
         for partition, lag in lags.items():
             self._lag_records.labels(self._shard, str(partition)).set(lag)
         self._lag_seconds.set(seconds)
+
+    def leave(self, partition: Partition) -> None:
+        """Its lag is another's to show."""
+        with suppress(KeyError):  # it was never shown
+            self._lag_records.remove(self._shard, str(partition))

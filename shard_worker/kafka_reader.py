@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from contracts.ids import Offset, Partition
 from contracts.progress import LastRecord
+from foundation.kafka_access import client_options
 from foundation.kafka_consumer import stop_consumer
 from shard_worker.partition_state import LogBounds
 
@@ -34,12 +35,13 @@ class LogNotFound(KafkaError):  # type: ignore[misc]
 
 
 class KafkaReader:
-    """One consumer for a fixed set of partitions. `seek` every partition before the first `poll`."""
+    """One consumer. It is assigned all partitions that it may ever be asked for, once, and fetches only those that are
+    followed: the client replaces its whole assignment, positions and all, at every change."""
 
     def __init__(self, bootstrap: str, *, topic: str, group: str | None, partitions: Iterable[Partition]) -> None:
         self._topics = {partition: TopicPartition(topic, partition) for partition in partitions}
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -66,18 +68,21 @@ class KafkaReader:
         """May be called twice."""
         await stop_consumer(self._consumer)
 
-    async def bounds(self, only: Partition | None = None) -> dict[Partition, LogBounds]:
-        """What the log holds at the moment, of all partitions or of one. Raises KafkaError."""
-        wanted = list(self._topics.values()) if only is None else [self._topics[only]]
+    async def bounds(self, partitions: Iterable[Partition]) -> dict[Partition, LogBounds]:
+        """What the log holds of these partitions at the moment. Raises KafkaError."""
+        wanted = [self._topics[partition] for partition in partitions]
+        if not wanted:  # the client would ask for all
+            return {}
         begins, ends = await asyncio.gather(
             self._consumer.beginning_offsets(wanted), self._consumer.end_offsets(wanted)
         )
         return {Partition(topic.partition): LogBounds(Offset(begins[topic]), Offset(ends[topic])) for topic in wanted}
 
-    async def end_offsets(self) -> dict[Partition, Offset]:
-        """Where each partition's log ends at the moment. Raises KafkaError."""
-        ends = await self._consumer.end_offsets(list(self._topics.values()))
-        return {partition: Offset(ends[topic]) for partition, topic in self._topics.items()}
+    async def end_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, Offset]:
+        """Where the log of each of these partitions ends at the moment. Raises KafkaError."""
+        wanted = [self._topics[partition] for partition in partitions]
+        ends = await self._consumer.end_offsets(wanted) if wanted else {}
+        return {Partition(topic.partition): Offset(end) for topic, end in ends.items()}
 
     def follow(self, partition: Partition, offset: Offset) -> None:
         """Read this partition from `offset`."""

@@ -6,10 +6,11 @@ to writing anyway.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from contracts.ids import Epoch, Offset
 from contracts.progress import LastRecord, State
-from shard_worker.replies import Absent, Ahead, Claimed, ClaimReply, Damaged, Fenced, InState, Paused, Seek
+from shard_worker.replies import Absent, Ahead, Claimed, ClaimReply, Damaged, Fenced, InState, Leftover, Paused, Seek
 
 
 class Instruction(Enum):
@@ -29,7 +30,7 @@ def after_claim(reply: ClaimReply) -> Instruction:
     match reply:
         case Claimed():
             return Instruction.FOLLOW
-        case Absent() | InState():
+        case Absent() | InState() | Leftover():
             return Instruction.RESTORE
         case Ahead():
             return Instruction.READ_MAP
@@ -51,9 +52,15 @@ def after_refusal(reply: Fenced | Seek | Damaged, *, epoch: Epoch, writer: str, 
                 return Instruction.READ_MAP
             if not has_lease:
                 return Instruction.STAND_BY
+            if not reply.state:
+                return Instruction.RESTORE  # lost, or moved and forgotten while our map is old
             if reply.state == State.OWNED and reply.epoch == epoch and reply.writer == writer:
                 return Instruction.WAIT  # fenced at our own epoch: a move is under way
             return Instruction.CLAIM
+
+
+CONCERNS_ONE: Final = frozenset({Instruction.WAIT, Instruction.READ_MAP, Instruction.RESTORE})
+"""Somebody took this partition, and this one alone. All else tells of the whole Redis, or of us."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from contracts.ids import Epoch, Offset, Partition
+from contracts.ids import Offset, Partition
 from contracts.progress import LastRecord
-from foundation.logs import get_log
 from foundation.service import Refused
 from shard_worker.kafka_reader import KafkaReader
+from shard_worker.ownership import Right
 from shard_worker.partition_state import (
     Instruction,
     LogBounds,
@@ -17,7 +17,7 @@ from shard_worker.partition_state import (
     log_fault,
 )
 from shard_worker.redis_shard import ShardRedis
-from shard_worker.replies import Absent, Claimed
+from shard_worker.replies import Absent, Claimed, ClaimReply, Leftover
 from shard_worker.restore_steps import Cause, Loss
 
 
@@ -26,7 +26,8 @@ class Taken:
     """What came of claiming some partitions; each is in one of the three."""
 
     claims: dict[Partition, Claimed] = field(default_factory=dict)
-    waiting: set[Partition] = field(default_factory=set)
+    waiting: dict[Partition, str] = field(default_factory=dict)
+    """Being moved, or given away at a newer epoch than our map knows; with the answer that says so."""
     lost: dict[Partition, Loss] = field(default_factory=dict)
 
 
@@ -34,34 +35,32 @@ async def take(
     shard: ShardRedis,
     reader: KafkaReader,
     *,
-    epochs: Mapping[Partition, Epoch],
+    rights: Mapping[Partition, Right],
     bounds: Mapping[Partition, LogBounds],
     may_begin: bool,
 ) -> Taken:
-    """Claim partitions at their epochs. `may_begin`: one without any state begins at once where the log does, if that
-    is its first record; else it is lost, and whoever restores it looks into the archive first.
+    """Claim partitions by the map. `may_begin`: one without any state begins at once where the log does, if that is its
+    first record; else it is lost, and whoever restores it looks into the archive first.
 
     Raises Refused when keys are damaged, RedisError, KafkaError.
     """
     taken = Taken()
-    for partition, epoch in epochs.items():
+    for partition, right in sorted(rights.items()):
         begin = first_offset(bounds[partition]) if may_begin else None
-        reply = await shard.claim(partition, epoch, begin=begin)
+        reply = await shard.claim(partition, right.epoch, begin=begin, since=right.since)
         match after_claim(reply):
             case Instruction.FOLLOW:
                 assert isinstance(reply, Claimed)
                 taken.claims[partition] = reply
             case Instruction.WAIT | Instruction.READ_MAP:
-                taken.waiting.add(partition)
-                get_log().warning("partition_waits", partition=partition, answer=str(reply))
+                taken.waiting[partition] = str(reply)
             case Instruction.RESTORE:
-                cause = Cause.ABSENT if isinstance(reply, Absent) else Cause.UNFINISHED
-                taken.lost[partition] = Loss(cause)
+                taken.lost[partition] = Loss(_cause_of(reply))
             case _:
                 raise Refused(f"partition {partition} cannot be served: {reply}")
     if taken.claims:
         # Anew: until the claim, whoever served the partition applied what was appended since `bounds`.
-        await _compare_with_log(reader, taken, bounds=await reader.bounds())
+        await _compare_with_log(reader, taken, bounds=await reader.bounds(taken.claims))
     return taken
 
 
@@ -81,6 +80,12 @@ async def _compare_with_log(reader: KafkaReader, taken: Taken, *, bounds: Mappin
         fault = last_record_fault(mark, found[partition])
         if fault is not None:
             _lose(taken, partition, loss=Loss(Cause.OTHER_LOG, fault))
+
+
+def _cause_of(reply: ClaimReply) -> Cause:
+    if isinstance(reply, Absent):
+        return Cause.ABSENT
+    return Cause.LEFTOVER if isinstance(reply, Leftover) else Cause.UNFINISHED
 
 
 def _lose(taken: Taken, partition: Partition, *, loss: Loss) -> None:

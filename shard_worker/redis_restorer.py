@@ -66,9 +66,9 @@ class RestoreTools:
 class Restorer:
     """The lost partitions of one session. `run` ends only by being cancelled; then `close`."""
 
-    def __init__(self, tools: RestoreTools, epochs: Mapping[Partition, Epoch]) -> None:
+    def __init__(self, tools: RestoreTools) -> None:
         self._tools = tools
-        self._epochs = epochs
+        self._epochs: dict[Partition, Epoch] = {}
         self._archive = ArchiveReader(tools.settings.common.postgres_url, tools.mark)
         self._reader: KafkaReader | None = None
         self._lost: dict[Partition, Loss] = {}
@@ -86,8 +86,9 @@ class Restorer:
         """The partitions that are not served."""
         return self._lost
 
-    def want(self, partition: Partition, loss: Loss) -> None:
-        """Restore this partition; what an operator asked for before holds on."""
+    def want(self, partition: Partition, loss: Loss, *, epoch: Epoch) -> None:
+        """Restore this partition at `epoch`; what an operator asked for before holds on."""
+        self._epochs[partition] = epoch
         before = self._lost.get(partition)
         if before is None:
             get_log().warning("partition_lost", partition=partition, reason=str(loss))
@@ -101,6 +102,15 @@ class Restorer:
         """An operator asks for the next attempt on a lost partition."""
         self._lost[partition] = replace(self._lost[partition], wanted=wanted, request=request)
         self._wake.set()
+
+    def drop(self, partition: Partition) -> None:
+        """The map gives it to another shard, or at another epoch: a restore under way ends, and none begins."""
+        if self._lost.pop(partition, None) is not None:
+            get_log().info("restore_dropped", partition=partition)
+        self.to_take.discard(partition)
+        self.refused.pop(partition, None)
+        self.running.pop(partition, None)
+        self._count()
 
     async def follow(self, partitions: Iterable[Partition]) -> None:
         """These are followed again."""
@@ -122,10 +132,11 @@ class Restorer:
             due = [partition for partition in sorted(self._lost) if partition not in self.to_take]
             self._archive.look_again()
             for partition in due:
-                if self._tools.lease.is_held:
+                if self._tools.lease.is_held and partition in self._lost:
                     step = await self._restore(partition)
                     self._tools.metrics.restored(step.value)
-                    if step is Step.OWNED or self._lost[partition].cause is Cause.ASKED:
+                    loss = self._lost.get(partition)
+                    if loss is not None and (step is Step.OWNED or loss.cause is Cause.ASKED):
                         self.to_take.add(partition)
             self._wake.clear()
             with suppress(TimeoutError):
@@ -166,7 +177,7 @@ class Restorer:
     ) -> Plan | Missing:
         archive: Archive | NoArchive = archived if isinstance(archived, NoArchive) else archived.head
         reader = await self._open_reader()
-        bounds = (await reader.bounds(partition))[partition]  # after the archive's: its end is then no older
+        bounds = (await reader.bounds([partition]))[partition]  # after the archive's: its end is then no older
         mark = mark_to_find(archive, bounds)
         found = None
         if mark is not None:
@@ -195,7 +206,8 @@ class Restorer:
         self, partition: Partition, loss: Loss, *, plan: Plan, archived: ArchivedPartition | NoArchive
     ) -> None:
         tools = self._tools
-        maker = PartitionMaker(tools.shard, partition, epoch=self._epochs[partition], shard_id=tools.settings.shard)
+        epoch = self._epochs[partition]
+        maker = PartitionMaker(tools.shard, partition, epoch=epoch, shard_id=tools.settings.shard)
         total, chunks = 0, None
         if plan.source is RestoreSource.POSTGRES:
             assert isinstance(archived, ArchivedPartition)
@@ -204,8 +216,9 @@ class Restorer:
         told_s = monotonic_s()
         async for attempt in make(maker, loss, attempt=self._attempt, start=plan.start, chunks=chunks):
             self._attempt = attempt
-            if not attempt.is_over and not tools.lease.is_held:
-                self._attempt = attempt.after(Event.FAILED)  # who holds it now begins with a wipe of its own
+            is_wanted = partition in self._lost and self._epochs[partition] == epoch
+            if not attempt.is_over and not (is_wanted and tools.lease.is_held):
+                self._attempt = attempt.after(Event.FAILED)  # whose it is now begins with a wipe of its own
                 return
             if monotonic_s() - told_s > TELL_S:
                 told_s = monotonic_s()
@@ -214,14 +227,18 @@ class Restorer:
             get_log().warning("restore_refused", partition=partition, answer=maker.refusal)
         if self._attempt.step is Step.OWNED:
             await self._tell_rows(partition, rows=maker.rows, total=total)
-            self.running[partition] = _with(self.running[partition], state=RestoreState.CATCHING_UP)
+            if partition in self.running:
+                self.running[partition] = _with(self.running[partition], state=RestoreState.CATCHING_UP)
 
     async def _tell_rows(self, partition: Partition, *, rows: int, total: int) -> None:
-        self.running[partition] = _with(self.running[partition], rows=rows, rows_total=total)
-        await self._tell(partition, self.running[partition])
+        if partition in self.running:
+            self.running[partition] = _with(self.running[partition], rows=rows, rows_total=total)
+            await self._tell(partition, self.running[partition])
 
     async def _refuse(self, partition: Partition, loss: Loss, *, reason: str) -> None:
         """The partition is not served. Told when the reason changes; an operator's request is over."""
+        if partition not in self._lost:
+            return
         if self.refused.get(partition) != reason:
             get_log().error("partition_refused", partition=partition, cause=str(loss), missing=reason)
         self.refused[partition] = reason
@@ -245,7 +262,8 @@ class Restorer:
     async def _open_reader(self) -> KafkaReader:
         if self._reader is None:
             common = self._tools.settings.common
-            reader = KafkaReader(common.kafka, topic=common.actions_topic, group=None, partitions=self._epochs)
+            everything = map(Partition, range(self._tools.mark.partitions))
+            reader = KafkaReader(common.kafka, topic=common.actions_topic, group=None, partitions=everything)
             await reader.start()
             self._reader = reader
         return self._reader

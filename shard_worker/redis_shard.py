@@ -14,7 +14,9 @@ from redis.exceptions import ResponseError
 
 from contracts import redis_keys
 from contracts.ids import Epoch, Offset, Partition, PeriodId, ShardId
-from contracts.progress import NEXT_OFFSET, Progress, read_progress
+from contracts.moves import StoredMap, decode_stored_map, encode_stored_map
+from contracts.progress import Progress, read_progress
+from contracts.shard_map import FIRST_EPOCH
 from shard_worker.fold import Batch
 from shard_worker.local_top import Floor
 from shard_worker.replies import ApplyReply, ClaimReply, parse_apply, parse_claim
@@ -22,6 +24,7 @@ from shard_worker.replies import ApplyReply, ClaimReply, parse_apply, parse_clai
 LIBRARY: Final = "shardboard_v1"
 APPLY: Final = "sb1_apply"
 CLAIM: Final = "sb1_claim"
+KEEP_MAP: Final = "sb1_keep_map"
 DROP_NAMES: Final = "sb1_drop_names"
 TAKE_LEASE: Final = "sb1_take_lease"
 DROP_LEASE: Final = "sb1_drop_lease"
@@ -50,9 +53,12 @@ class ShardRedis:
         """Make the server know the function library; one of the same version and other code is replaced."""
         await self._redis.function_load(library_code(), replace=True)
 
-    async def claim(self, partition: Partition, epoch: Epoch, *, begin: Offset | None) -> ClaimReply:
-        """Become the partition's writer. `begin`: where a partition without progress may begin, None if it may not."""
-        args = (str(epoch), self.writer, self._shard, "" if begin is None else str(begin))
+    async def claim(
+        self, partition: Partition, epoch: Epoch, *, begin: Offset | None, since: Epoch = FIRST_EPOCH
+    ) -> ClaimReply:
+        """Become the partition's writer. `begin`: where a partition without progress may begin, None if it may not.
+        `since`: the epoch at which the shard became the owner."""
+        args = (str(epoch), self.writer, self._shard, "" if begin is None else str(begin), str(since))
         (raw,) = await self._call_all([(CLAIM, redis_keys.partition_prefix(partition), args)])
         return parse_claim(raw)
 
@@ -83,17 +89,31 @@ class ShardRedis:
         await self._call_all([(DROP_NAMES, prefix, (str(epoch), self.writer, *users))])
 
     async def progress(self, partition: Partition) -> Progress | None:
-        """How far the partition is applied, and whose it is."""
-        raw = await self._redis.hgetall(redis_keys.progress(partition))
-        return read_progress({_text(field): _text(value) for field, value in raw.items()})
+        """How far the partition is applied, and whose it is; None when there is no state."""
+        return (await self.progress_of([partition]))[partition]
 
-    async def positions(self, partitions: Sequence[Partition]) -> dict[Partition, Offset | None]:
-        """Where partitions stand at the moment; None where there is no progress."""
+    async def progress_of(self, partitions: Sequence[Partition]) -> dict[Partition, Progress | None]:
+        """The same of several partitions, in one round trip."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for partition in partitions:
-                pipe.hget(redis_keys.progress(partition), NEXT_OFFSET)
-            raw = await pipe.execute()
-        return {p: None if value is None else Offset(int(value)) for p, value in zip(partitions, raw, strict=True)}
+                pipe.hgetall(redis_keys.progress(partition))
+            answers = await pipe.execute()
+        return {
+            partition: read_progress({_text(field): _text(value) for field, value in raw.items()})
+            for partition, raw in zip(partitions, answers, strict=True)
+        }
+
+    async def keep_map(self, stored: StoredMap) -> None:
+        """Keep the map in this Redis, unless a newer one is kept there."""
+        args = (str(stored.version), self._shard, encode_stored_map(stored))
+        await self._call_all([(KEEP_MAP, redis_keys.LAST_MAP, args)])
+
+    async def kept_map(self) -> tuple[ShardId, StoredMap] | None:
+        """The map that is kept, and for which shard. Raises msgspec.MsgspecError when it is damaged."""
+        shard, data = await self._redis.hmget(redis_keys.LAST_MAP, "shard", "map")
+        if shard is None or data is None:
+            return None
+        return ShardId(_text(shard)), decode_stored_map(_text(data).encode())
 
     async def call(self, partition: Partition, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Call functions on one partition in one round trip, in the order given; raw replies."""

@@ -102,11 +102,18 @@ class Ahead:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """The state is of before the shard became the owner: another shard has had the partition since."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """The partition is fenced at our own epoch: somebody moves it."""
 
 
-ClaimReply = Claimed | Absent | InState | Ahead | Paused | Damaged
+ClaimReply = Claimed | Absent | InState | Ahead | Leftover | Paused | Damaged
 
 
 def parse_apply(raw: Any) -> ApplyReply:
@@ -141,6 +148,8 @@ def parse_claim(raw: Any) -> ClaimReply:
             return InState(_text(state))
         case [b"AHEAD", epoch]:
             return Ahead(Epoch(int(epoch)))
+        case [b"LEFTOVER", epoch]:
+            return Leftover(Epoch(int(epoch)))
         case [b"PAUSED"]:
             return Paused()
         case [b"DAMAGED", *details]:

@@ -22,6 +22,7 @@ class Cause(Enum):
     """Why a partition cannot be followed from the state in its Redis."""
 
     ABSENT = "its Redis holds no state of it"
+    LEFTOVER = "its Redis holds only what was left there before another shard had it"
     UNFINISHED = "its state was being made and is not whole"
     GAP = "the log lost records that were never applied"
     OTHER_LOG = "the log is not the one that was applied"

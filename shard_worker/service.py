@@ -8,21 +8,23 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from contracts.clock import monotonic_s
-from contracts.shard_map import ShardMap
+from contracts.moves import StoredMap
 from foundation.http_internal import InternalPort, Readiness
 from foundation.kafka_cluster import read_cluster_mark
 from foundation.logs import get_log
 from foundation.redis_cluster_mark import check_cluster_mark, check_never_evicts
 from foundation.redis_connect import connect
 from foundation.service import StopSignal
-from partitioning.ring import static_map
 from shard_worker.dead_breaker import DeadBreaker
 from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.kafka_dead_letters import DeadLetters
 from shard_worker.redis_lease import Lease
+from shard_worker.redis_map import NoMap, WorkerMap
 from shard_worker.redis_publisher import RedisPublisher
-from shard_worker.redis_session import Session, SessionOver, Tools
+from shard_worker.redis_session import Session
+from shard_worker.redis_session_tools import Tools
 from shard_worker.redis_shard import ShardRedis
+from shard_worker.redis_watch import SessionOver
 from shard_worker.settings import Settings
 
 RETRY_MIN_S: Final = 0.05
@@ -62,6 +64,7 @@ class Worker:
             redis=self._redis,
             shard=shard,
             lease=lease,
+            map=WorkerMap(settings, shard, may_keep=lambda: lease.is_held),
             publisher=RedisPublisher(
                 self._cache,
                 shard=settings.shard,
@@ -83,6 +86,7 @@ class Worker:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tools.lease.run(helpers_stop), name="lease")
                 tasks.create_task(self._tools.publisher.run(helpers_stop), name="publisher")
+                tasks.create_task(self._tools.map.run(helpers_stop), name="map")
                 await self._run_sessions(stop)
                 helpers_stop.set()
             await self._tools.lease.drop()
@@ -96,28 +100,30 @@ class Worker:
         session, shard = self._session, self._settings.shard
         if session is None:
             return Readiness(self._tools.lease.is_elsewhere, {"shard": shard, "role": "standby", "partitions": {}})
-        now_s = monotonic_s()
-        is_moving = all(health.is_ready(now_s) for health in session.health.values())
-        is_ready = session.is_following and is_moving and not session.halted and not session.restorer.lost
+        now_s, served = monotonic_s(), session.served
+        is_moving = all(health.is_ready(now_s) for health in served.health.values())
+        is_ready = session.is_following and is_moving and not served.halted and not served.restorer.lost
         return Readiness(
             is_ready,
             {
                 "shard": shard,
                 "role": "active",
+                "map_version": served.map_version,
+                "map_fault": self._tools.map.fault,
                 "partitions": {
-                    str(partition): {"next_offset": position.next_offset, "end_offset": session.ends.get(partition)}
-                    for partition, position in session.applied.items()
+                    str(partition): {"next_offset": position.next_offset, "end_offset": served.ends.get(partition)}
+                    for partition, position in served.applied.items()
                 },
-                "waiting": sorted(session.waiting),
-                "restoring": {str(p): str(loss) for p, loss in session.restorer.lost.items()},
-                "refused": {str(p): reason for p, reason in session.restorer.refused.items()},
-                "halted": {str(partition): reason for partition, reason in session.halted.items()},
+                "waiting": sorted(served.waiting),
+                "restoring": {str(p): str(loss) for p, loss in served.restorer.lost.items()},
+                "refused": {str(p): reason for p, reason in served.restorer.refused.items()},
+                "halted": {str(partition): reason for partition, reason in served.halted.items()},
                 "catching_up": sorted(self._tools.publisher.catching_up),
             },
         )
 
     async def _run_sessions(self, stop: StopSignal) -> None:
-        retry_s = RETRY_MIN_S
+        retry_s, told = RETRY_MIN_S, ""
         while not stop.is_set:
             if not self._tools.lease.is_held:
                 self._tools.publisher.offer(None, is_changed=False)
@@ -126,19 +132,21 @@ class Worker:
             began_s = monotonic_s()
             try:
                 await self._run_session(stop)
-            except SessionOver as over:
-                get_log().warning("session_over", reason=str(over))
+            except (SessionOver, NoMap) as over:
+                if str(over) != told:
+                    get_log().warning("session_over", reason=str(over))
+                told = str(over)
             except (RedisError, KafkaError, OSError) as error:
                 get_log().warning("session_broken", error=f"{type(error).__name__}: {error}")
             if monotonic_s() - began_s > RETRY_MAX_S:
-                retry_s = RETRY_MIN_S
+                retry_s, told = RETRY_MIN_S, ""
             await stop.sleep(retry_s)
             retry_s = min(2 * retry_s, RETRY_MAX_S)
 
     async def _run_session(self, stop: StopSignal) -> None:
-        shard_map = await self._check_ground()
+        stored = await self._check_ground()
         assert self._tools.publisher.mark is not None
-        session = Session(self._tools, shard_map, mark=self._tools.publisher.mark)
+        session = Session(self._tools, stored, mark=self._tools.publisher.mark)
         self._session = session
         try:
             await session.open()
@@ -147,7 +155,7 @@ class Worker:
             self._session = None
             await session.close()
 
-    async def _check_ground(self) -> ShardMap:
+    async def _check_ground(self) -> StoredMap:
         """Refuse servers that are not this deployment's; return the map."""
         common = self._settings.common
         mark = await read_cluster_mark(common)
@@ -156,4 +164,4 @@ class Worker:
         await check_never_evicts(self._redis, where=where)
         await self._tools.shard.load_functions()
         self._tools.publisher.mark = mark
-        return static_map(mark.partitions, [address.shard for address in common.shards])
+        return await self._tools.map.open(mark)

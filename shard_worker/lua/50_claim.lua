@@ -1,7 +1,8 @@
 -- Claims, names, the lease, and the registration of all functions.
 
--- ARGV: epoch, writer, shard, offset at which a partition without progress begins ('' = it may not begin).
--- Replies: CLAIMED next_offset log_ms last | ABSENT | STATE state | AHEAD epoch | PAUSED | DAMAGED …
+-- ARGV: epoch, writer, shard, offset at which a partition without progress begins ('' = it may not begin), epoch since
+-- which the shard is the owner: an older state is what was left here before another shard had the partition.
+-- Replies: CLAIMED next_offset log_ms last | ABSENT | STATE state | AHEAD epoch | LEFTOVER epoch | PAUSED | DAMAGED …
 local function claim(keys, args)
   local prefix, epoch, begin = keys[1], tonumber(args[1]), args[4]
   local bad = wrong_type(prefix .. 'progress', 'hash')
@@ -19,10 +20,12 @@ local function claim(keys, args)
     redis.call('HSET', prefix .. 'progress', 'next_offset', begin, 'log_ms', '0', 'last', '', 'points', '0',
       'counted', '0', 'state', 'owned')
     progress = read_progress(prefix)
-  elseif progress.state ~= 'owned' then
-    return { 'STATE', progress.state }
   elseif progress.epoch > epoch then
     return { 'AHEAD', whole(progress.epoch) }
+  elseif progress.state ~= 'owned' then
+    return { 'STATE', progress.state }
+  elseif progress.epoch < tonumber(args[5]) then
+    return { 'LEFTOVER', whole(progress.epoch) }
   elseif progress.epoch == epoch and progress.fenced == '1' then
     return { 'PAUSED' }
   end

@@ -75,8 +75,10 @@ async def test_reads_from_where_it_is_told_whatever_is_committed(ground: Ground)
 
 async def test_bounds_are_those_of_the_log(ground: Ground) -> None:
     reader = await ground.reader()
-    assert await reader.bounds() == {P: LogBounds(Offset(0), Offset(RECORDS)), Q: LogBounds(Offset(0), Offset(0))}
-    assert await reader.end_offsets() == {P: RECORDS, Q: 0}
+    assert await reader.bounds([P, Q]) == {P: LogBounds(Offset(0), Offset(RECORDS)), Q: LogBounds(Offset(0), Offset(0))}
+    assert await reader.end_offsets([P, Q]) == {P: RECORDS, Q: 0}
+    assert (await reader.bounds([Q])).keys() == {Q}
+    assert (await reader.bounds([]), await reader.end_offsets([])) == ({}, {})
 
 
 async def test_finds_the_record_at_an_offset_and_goes_on_from_anywhere(ground: Ground) -> None:

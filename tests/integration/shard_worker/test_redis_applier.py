@@ -27,7 +27,7 @@ from shard_worker.fold import DeadRecord, Folder, Position
 from shard_worker.local_top import LocalTop
 from shard_worker.redis_applier import Applier, RoundResult
 from shard_worker.redis_shard import ApplyCall, ShardRedis
-from shard_worker.replies import Absent, Ahead, Applied, Claimed, Damaged, Fenced, InState, Paused, Seek
+from shard_worker.replies import Absent, Ahead, Applied, Claimed, Damaged, Fenced, InState, Leftover, Paused, Seek
 from tests.support.apply_model import LogRecord
 
 P = Partition(7)
@@ -285,7 +285,9 @@ async def test_claims_are_answered_by_what_is_stored(rig: Rig) -> None:
     stored = await rig.shard.progress(P)
     assert stored is not None
     assert (stored.fenced, stored.epoch, stored.token, stored.owner) == (False, 6, "", "s1")
+    assert await rig.shard.claim(P, Epoch(8), begin=Offset(0), since=Epoch(7)) == Leftover(Epoch(6))
     await rig.redis.hset(key, "state", "copying")
+    assert await rig.shard.claim(P, Epoch(5), begin=Offset(0)) == Ahead(Epoch(6))
     assert await rig.shard.claim(P, Epoch(7), begin=Offset(0)) == InState("copying")
     await rig.redis.delete(key)
     assert await rig.shard.claim(P, Epoch(7), begin=None) == Absent()

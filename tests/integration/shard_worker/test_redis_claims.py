@@ -13,11 +13,13 @@ from contracts.progress import LastRecord
 from foundation.kafka_topics import create_topics
 from foundation.settings import load_common
 from shard_worker.kafka_reader import KafkaReader
+from shard_worker.ownership import Right
 from shard_worker.redis_claims import take
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.restore_steps import Cause
 
 P, EPOCH = Partition(0), Epoch(1)
+RIGHTS = {P: Right(EPOCH, EPOCH)}
 
 
 class Ground:
@@ -45,6 +47,11 @@ class Ground:
         fields = {"next_offset": str(last.offset + 1), "log_ms": str(last.append_ms), "last": last.encode()}
         await self._redis.hset(redis_keys.progress(P), mapping=fields)  # type: ignore[arg-type]
 
+    async def fence(self, epoch: Epoch) -> None:
+        """As a mover does."""
+        fields = {"epoch": str(epoch), "fenced": "1", "token": "t"}
+        await self._redis.hset(redis_keys.progress(P), mapping=fields)  # type: ignore[arg-type]
+
 
 @pytest.fixture
 async def ground(kafka_address: str, unique_name: str, valkey: Redis) -> AsyncIterator[Ground]:
@@ -63,10 +70,10 @@ async def test_what_another_worker_applied_since_we_looked_at_the_log_is_no_othe
     first = await ground.worker("first")
     await first.claim(P, EPOCH, begin=Offset(0))
     await ground.apply_up_to(await ground.append(b"1"))
-    bounds = await ground.reader.bounds()
+    bounds = await ground.reader.bounds([P])
     last = await ground.append(b"2")
     await ground.apply_up_to(last)
-    taken = await take(await ground.worker("second"), ground.reader, epochs={P: EPOCH}, bounds=bounds, may_begin=False)
+    taken = await take(await ground.worker("second"), ground.reader, rights=RIGHTS, bounds=bounds, may_begin=False)
     assert taken.lost == {}
     assert taken.claims[P].next_offset == last.offset + 1
 
@@ -76,14 +83,40 @@ async def test_a_position_beyond_the_log_is_another_log(ground: Ground) -> None:
     await worker.claim(P, EPOCH, begin=Offset(0))
     last = await ground.append(b"1")
     await ground.apply_up_to(LastRecord(last.offset + 5, last.append_ms, last.crc32))
-    bounds = await ground.reader.bounds()
-    taken = await take(worker, ground.reader, epochs={P: EPOCH}, bounds=bounds, may_begin=False)
+    bounds = await ground.reader.bounds([P])
+    taken = await take(worker, ground.reader, rights=RIGHTS, bounds=bounds, may_begin=False)
     assert (taken.claims, taken.lost[P].cause) == ({}, Cause.OTHER_LOG)
 
 
 async def test_a_partition_without_state_begins_at_the_log_if_it_may_and_is_lost_otherwise(ground: Ground) -> None:
-    worker, bounds = await ground.worker("first"), await ground.reader.bounds()
-    lost = await take(worker, ground.reader, epochs={P: EPOCH}, bounds=bounds, may_begin=False)
+    worker, bounds = await ground.worker("first"), await ground.reader.bounds([P])
+    lost = await take(worker, ground.reader, rights=RIGHTS, bounds=bounds, may_begin=False)
     assert lost.lost[P].cause is Cause.ABSENT
-    begun = await take(worker, ground.reader, epochs={P: EPOCH}, bounds=bounds, may_begin=True)
+    begun = await take(worker, ground.reader, rights=RIGHTS, bounds=bounds, may_begin=True)
     assert begun.claims[P].next_offset == 0
+
+
+async def test_what_was_left_here_before_another_shard_had_it_is_lost(ground: Ground) -> None:
+    """The map gave the partition away and back: the state at the old epoch is behind, and may have been aborted."""
+    worker = await ground.worker("first")
+    await worker.claim(P, EPOCH, begin=Offset(0))
+    await ground.apply_up_to(await ground.append(b"1"))
+    bounds = await ground.reader.bounds([P])
+    rights = {P: Right(epoch=Epoch(5), since=Epoch(4))}
+    taken = await take(worker, ground.reader, rights=rights, bounds=bounds, may_begin=True)
+    assert (taken.claims, taken.lost[P].cause) == ({}, Cause.LEFTOVER)
+    back = {P: Right(epoch=Epoch(5), since=EPOCH)}
+    assert (await take(worker, ground.reader, rights=back, bounds=bounds, may_begin=True)).claims.keys() == {P}
+
+
+async def test_partition_that_is_fenced_or_given_away_waits(ground: Ground) -> None:
+    worker = await ground.worker("first")
+    await worker.claim(P, EPOCH, begin=Offset(0))
+    bounds = await ground.reader.bounds([P])
+    await ground.fence(Epoch(2))
+    taken = await take(worker, ground.reader, rights=RIGHTS, bounds=bounds, may_begin=True)
+    assert (taken.claims, taken.lost, taken.waiting) == ({}, {}, {P: "Ahead(epoch=2)"})
+    moved = {P: Right(Epoch(2), EPOCH)}
+    assert (await take(worker, ground.reader, rights=moved, bounds=bounds, may_begin=True)).waiting == {P: "Paused()"}
+    aborted = {P: Right(Epoch(3), EPOCH)}
+    assert (await take(worker, ground.reader, rights=aborted, bounds=bounds, may_begin=True)).claims.keys() == {P}

@@ -151,8 +151,8 @@ class Sim:
     async def _apply(self, worker: Worker, position: Position) -> None:
         records = self.log[position.next_offset : position.next_offset + self.rng.randint(1, 2)]
         if not records:
-            stored = (await worker.shard.positions([P]))[P]
-            if stored is None or stored < position.next_offset:
+            stored = await worker.shard.progress(P)
+            if stored is None or stored.next_offset < position.next_offset:
                 worker.position = None  # as a session's watch finds out
             return
         applier = Applier(worker.shard, self.folder, top=LocalTop(shown=2), divert=_no_letters, breaker=DeadBreaker())

@@ -13,7 +13,7 @@ from shard_worker.partition_state import (
     last_record_fault,
     log_fault,
 )
-from shard_worker.replies import Absent, Ahead, Claimed, ClaimReply, Damaged, Fenced, InState, Paused, Seek
+from shard_worker.replies import Absent, Ahead, Claimed, ClaimReply, Damaged, Fenced, InState, Leftover, Paused, Seek
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from shard_worker.replies import Absent, Ahead, Claimed, ClaimReply, Damaged, Fe
         (Absent(), Instruction.RESTORE),
         (InState("copying"), Instruction.RESTORE),
         (Ahead(Epoch(9)), Instruction.READ_MAP),
+        (Leftover(Epoch(2)), Instruction.RESTORE),
         (Paused(), Instruction.WAIT),
         (Damaged("k", "list", "zset"), Instruction.REFUSE),
     ],
@@ -42,7 +43,8 @@ def test_answers_to_a_claim(reply: ClaimReply, instruction: Instruction) -> None
         (Fenced("owned", Epoch(3), False, "other"), False, Instruction.STAND_BY),
         (Fenced("owned", Epoch(2), False, "me"), True, Instruction.CLAIM),
         (Fenced("owned", Epoch(3), True, "me"), True, Instruction.WAIT),
-        (Fenced("", Epoch(0), False, ""), True, Instruction.CLAIM),
+        (Fenced("", Epoch(0), False, ""), True, Instruction.RESTORE),
+        (Fenced("", Epoch(0), False, ""), False, Instruction.STAND_BY),
         (Fenced("restoring", Epoch(3), False, "me"), True, Instruction.CLAIM),
     ],
 )
