@@ -12,6 +12,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Re
 
 from contracts.ids import Offset, Partition
 from contracts.progress import LastRecord
+from foundation.kafka_access import client_options
 from foundation.kafka_consumer import stop_consumer
 from foundation.logs import get_log
 from foundation.service import Refused
@@ -36,7 +37,7 @@ class KafkaReader:
     def __init__(self, bootstrap: str, *, topic: str, group: str, partitions: int) -> None:
         self._topics = {Partition(p): TopicPartition(topic, p) for p in range(partitions)}
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             group_id=group,
             enable_auto_commit=False,
             # Between an assignment and our seek the client looks for a position by itself; nothing that it then reads

@@ -6,6 +6,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.ids import Offset, Partition
+from foundation.kafka_access import client_options
 from foundation.kafka_consumer import stop_consumer
 
 POLL_WAIT_MS: Final = 500
@@ -22,7 +23,7 @@ class LogFollower:
         self._ahead: dict[Partition, list[Any]] = {}
         """Records beyond what was asked for."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=POLL_WAIT_MS,

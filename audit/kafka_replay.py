@@ -7,6 +7,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.ids import Offset, Partition
+from foundation.kafka_access import client_options
 from foundation.kafka_consumer import stop_consumer
 
 RECORDS_PER_POLL: Final = 5_000
@@ -31,7 +32,7 @@ class LogReplay:
     def __init__(self, bootstrap: str, *, topic: str) -> None:
         self._topic = topic
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=FETCH_WAIT_MS,

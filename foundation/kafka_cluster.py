@@ -4,6 +4,7 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from foundation.kafka_access import client_options
 from foundation.kafka_topics import check_topic
 from foundation.redis_cluster_mark import ClusterMark
 from foundation.service import Refused
@@ -15,7 +16,7 @@ REQUEST_TIMEOUT_MS: Final = 10_000
 async def cluster_id(bootstrap: str) -> str:
     """The cluster's id. Raises KafkaError when Kafka does not answer, Refused when it has no id (before 0.10.1)."""
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="shardboard-cluster"
+        **client_options(bootstrap), request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="shardboard-cluster"
     )
     try:
         await admin.start()

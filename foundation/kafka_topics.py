@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from contracts.topics import ACTIONS_CONFIG, MARKS_CONFIG, PARTITIONS_MAX
+from foundation.kafka_access import client_options
 from foundation.service import Refused
 from foundation.settings import CommonSettings
 
@@ -148,7 +149,7 @@ async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
 @asynccontextmanager
 async def _admin(bootstrap: str) -> AsyncIterator[Any]:
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="shardboard-topics"
+        **client_options(bootstrap), request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="shardboard-topics"
     )
     try:
         await admin.start()

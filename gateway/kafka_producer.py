@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from foundation.kafka_access import client_options
 from gateway.settings import BATCH_BYTES_MAX, REQUEST_TIMEOUT_MS
 
 _MARGIN_S: Final = 1.0
@@ -30,7 +31,7 @@ class Producer:
     async def connect(cls, bootstrap: str, topic: str) -> "Producer":
         """A producer that has its id and knows the topic. Raises KafkaError, OSError or TimeoutError."""
         inner = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             client_id="shardboard-gateway",
             enable_idempotence=True,
             acks="all",

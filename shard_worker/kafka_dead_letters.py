@@ -8,6 +8,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from contracts import dead_letter
+from foundation.kafka_access import client_options
 from shard_worker.fold import DeadRecord
 
 REQUEST_TIMEOUT_MS: Final = 10_000
@@ -59,7 +60,7 @@ class DeadLetters:
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **client_options(self._bootstrap),
                 acks="all",
                 enable_idempotence=True,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,

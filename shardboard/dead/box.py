@@ -15,6 +15,7 @@ from audit.kafka_replay import LogReplay
 from contracts.exit_codes import ExitCode
 from contracts.ids import Offset, Partition
 from contracts.topics import marks_topic
+from foundation.kafka_access import client_options
 from foundation.kafka_topics import create_marks_topic, describe_topic
 from foundation.settings import CommonSettings
 from shardboard.command_error import CommandError
@@ -83,7 +84,7 @@ class DeadBox:
     async def delete_before(self, number: int) -> int:
         """Delete all letters below this number for good; the lowest number that is left."""
         admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._common.kafka, request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="shardboard-dead"
+            **client_options(self._common.kafka), request_timeout_ms=REQUEST_TIMEOUT_MS, client_id="shardboard-dead"
         )
         topic = TopicPartition(self._common.dead_topic, ONLY)
         try:
@@ -97,7 +98,7 @@ class DeadBox:
         if self._producer is None:
             await create_marks_topic(self._common, self._marks_topic)
             self._producer = AIOKafkaProducer(
-                bootstrap_servers=self._common.kafka,
+                **client_options(self._common.kafka),
                 acks="all",
                 enable_idempotence=True,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,

@@ -17,6 +17,7 @@ from contracts import redis_keys
 from contracts.ids import Partition
 from contracts.periods import ALL_TIME
 from contracts.tops import decode_global_top
+from foundation.kafka_access import client_options
 from foundation.kafka_topics import describe_topic
 from foundation.redis_connect import connect
 from foundation.settings import CommonSettings
@@ -94,7 +95,7 @@ async def read_end_offsets(common: CommonSettings) -> dict[Partition, int]:
     facts = await describe_topic(common.kafka, common.actions_topic)
     if facts is None:
         return {}
-    consumer = AIOKafkaConsumer(bootstrap_servers=common.kafka, request_timeout_ms=int(ANSWER_S_MAX * 1000))
+    consumer = AIOKafkaConsumer(**client_options(common.kafka), request_timeout_ms=int(ANSWER_S_MAX * 1000))
     try:
         await consumer.start()
         topics = [TopicPartition(common.actions_topic, number) for number in range(facts.partitions)]

@@ -120,7 +120,8 @@ async def test_a_verb_that_a_resource_does_not_have_is_405_for_everybody(gateway
     [
         "//moderation/hide", "/moderation//hide", "/moderation/hide/", "/Moderation/hide", "/moderation/hide;a=b",
         "/moderation/./hide", "/moderation/../moderation/hide", "/leaderboard/../moderation/hide",
-        "/moderation/hide%00", "/%6doderation/hide", "/moderation%2fhide", "/moderation/hide%20", "/static/..%2fmoderation%2fhide",
+        "/moderation/hide%00", "/%6doderation/hide", "/moderation%2fhide", "/moderation/hide%20",
+        "/static/..%2fmoderation%2fhide",
     ],
 )  # fmt: skip
 async def test_no_other_spelling_of_a_path_leads_past_its_demands(gateway: RunningGateway, path: str) -> None:
