@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from contracts.clock import monotonic_s, now_ms
-from contracts.ids import PeriodId
+from contracts.ids import PeriodId, UserId
 from contracts.metric_names import BOARD_AGE_SECONDS, SSE_CLIENTS
 from contracts.problems import OVERLOADED
 from foundation.metrics import Metrics
@@ -19,9 +19,14 @@ from gateway.board_query import BoardQuery
 from gateway.board_shelf import BoardShelf
 from gateway.http_answers import Receive, Scope, Send, header_of, send_problem
 from gateway.http_boards import RETRY_AFTER, BoardReader
+from gateway.http_guard import caller_if_any
+from gateway.own_place import Watch
 from gateway.problem import Problem
+from gateway.read_queries import split_user
+from gateway.redis_own_places import OwnPlaces
 from gateway.settings import PERIODIC_CHECK_S, SSE_BEAT_S, STREAM_LIMIT
-from gateway.stream_state import HELLO, Cursor, Frame, beat_bytes, farewell_bytes, first_frame, next_frame
+from gateway.stream_state import HELLO, Cursor, Frame, Trail, beat_bytes, farewell_bytes, first_frame, next_frame
+from gateway.token_rules import Caller
 
 RETRY_MS_MIN: Final = 500
 RETRY_MS_MAX: Final = 5_000
@@ -52,12 +57,13 @@ class Client:
 class Topic:
     """One period as asked for, the frame that its clients should have, and the clients."""
 
-    __slots__ = ("beat", "board", "clients", "frame", "query")
+    __slots__ = ("beat", "board", "clients", "frame", "query", "trail")
 
     def __init__(self, query: BoardQuery, board: PeriodId, *, frame: Frame, beat: bytes) -> None:
         self.query = query
         self.board = board
         self.frame = frame
+        self.trail = Trail(frame)
         self.beat = beat
         self.clients: set[Client] = set()
 
@@ -73,7 +79,10 @@ class StreamHub:
         metrics: Metrics,
         clients_max: int,
         clock_ms: Callable[[], int] = now_ms,
+        own_places: OwnPlaces | None = None,
     ) -> None:
+        """`own_places` follows the users of streams that name one."""
+        self._own_places = own_places
         self._clock_ms = clock_ms
         self._shelf = shelf
         self._reader = reader
@@ -117,7 +126,11 @@ class StreamHub:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one stream until the client goes or the gateway drains."""
-        topic = self._open(scope["query_string"])
+        split = split_user(scope["query_string"])
+        if isinstance(split, Problem):
+            return await send_problem(send, split)
+        raw_query, user = split
+        topic = self._open(raw_query)
         if isinstance(topic, Problem):
             return await send_problem(send, topic)
         if scope["method"] == "HEAD":
@@ -125,9 +138,10 @@ class StreamHub:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             return await send({"type": "http.response.body", "body": b""})
         client = Client()
-        client.cursor.resume(topic.frame, header_of(scope, b"last-event-id") or b"")
+        client.cursor.resume(topic.frame, header_of(scope, b"last-event-id") or b"", trail=topic.trail)
         topic.clients.add(client)
         self._clients += 1
+        watch = None if user is None else self._follow(user, client, topic=topic, caller=caller_if_any(scope))
         watching = asyncio.create_task(_watch(receive, client), name="watch stream")
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -138,11 +152,13 @@ class StreamHub:
             self._clients -= 1
             topic.clients.discard(client)
             self._close_if_empty(topic)
+            if watch is not None and self._own_places is not None:
+                self._own_places.remove(watch)
 
     async def _serve(self, topic: Topic, client: Client, *, send: Send) -> None:
         loop = asyncio.get_running_loop()
         while not client.is_gone:
-            piece = client.cursor.take(topic.frame, topic.beat)
+            piece = client.cursor.take(topic.frame, topic.beat, trail=topic.trail)
             if piece is not None:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             elif self._is_draining:
@@ -152,6 +168,19 @@ class StreamHub:
                 client.waiter = loop.create_future()
                 await client.waiter
         return None
+
+    def _follow(self, user: UserId, client: Client, *, topic: Topic, caller: Caller | None) -> Watch | None:
+        if self._own_places is None:
+            return None
+
+        def tell(data: bytes) -> None:
+            client.cursor.own = data
+            client.wake()
+
+        is_self = caller is not None and caller.subject == user
+        watch = Watch(user, board=lambda: topic.board, is_self=is_self, tell=tell)
+        self._own_places.add(watch)
+        return watch
 
     def _open(self, raw_query: bytes) -> Topic | Problem:
         query = self._reader.query(raw_query)
@@ -187,6 +216,7 @@ class StreamHub:
         topic.board, topic.beat = board, beat_bytes(answer)
         if frame is not topic.frame:
             topic.frame = frame
+            topic.trail.add(frame)
             for client in topic.clients:
                 client.wake()
 

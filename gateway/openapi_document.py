@@ -11,6 +11,7 @@ from contracts.problems import (
     LOG_UNAVAILABLE,
     OVERLOADED,
     TIMESTAMP_OUTSIDE_WINDOW,
+    UNAUTHENTICATED,
     UNKNOWN_ACTION,
     UNKNOWN_PERIOD,
 )
@@ -87,17 +88,22 @@ def _post_demo(body: str) -> Document:
 
 
 def _get_stream() -> Document:
-    text = "Server-sent events: `board` with the version as id and a BoardAnswer as data, `heartbeat` every 10 s."
+    text = (
+        "Server-sent events. `board`: the version as id, a BoardAnswer as data; before it `entered_top` and `left_top` "
+        "for each user who came or went since the board that the client has. `you`, with `user`: that user's rank, "
+        "score, total and points to the next place, whenever they changed; before it `overtaken` where others passed. "
+        "`gap`: the board named in Last-Event-ID is not known any more, so that some of these are missing; the state "
+        "follows. `heartbeat` every 10 s."
+    )
     answers = {"200": {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+    refused = (UNKNOWN_PERIOD, INVALID_FIELD, BOARD_UNAVAILABLE, OVERLOADED, UNAUTHENTICATED)
+    string = {"type": "string"}
     return {
-        **operation("Follow a board", answers, UNKNOWN_PERIOD, INVALID_FIELD, BOARD_UNAVAILABLE, OVERLOADED),
+        **operation("Follow a board", answers, *refused),
+        "security": [{}, {TOKEN: []}],
         "parameters": [
             period_parameter(),
-            {
-                "name": "Last-Event-ID",
-                "in": "header",
-                "description": "the version at hand",
-                "schema": {"type": "string"},
-            },
+            {"name": "user", "in": "query", "description": "whose place is told as well", "schema": string},
+            {"name": "Last-Event-ID", "in": "header", "description": "the version at hand", "schema": string},
         ],
     }

@@ -144,6 +144,21 @@ def parse_walk_query(raw: bytes, calendar: PeriodCalendar) -> WalkQuery | Proble
     return _walk(values, limit=limit, target=target, raw=raw)
 
 
+def split_user(raw: bytes) -> tuple[bytes, UserId | None] | Problem:
+    """The query of a stream without `user`, and the user; so that streams of many users are of one board."""
+    if b"user=" not in raw:
+        return raw, None
+    rest = [part for part in raw.split(b"&") if not part.startswith(b"user=")]
+    given = [part for part in raw.split(b"&") if part.startswith(b"user=")]
+    if len(given) > 1:
+        return invalid("user", "is given more than once")
+    if not given:
+        return raw, None
+    user = unquote_to_bytes(given[0].removeprefix(b"user=").replace(b"+", b" ")).decode(errors="replace")
+    fault = user_id_fault(user)
+    return invalid("user", fault) if fault is not None else (b"&".join(rest), UserId(user))
+
+
 def parse_ranks_body(data: bytes, calendar: PeriodCalendar) -> tuple[Target, tuple[UserId, ...]] | Problem:
     """The body of POST /ranks."""
     try:

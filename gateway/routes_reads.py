@@ -16,6 +16,7 @@ from gateway.http_periods import PeriodsEndpoint
 from gateway.http_reads import AroundEndpoint, RankEndpoint, RanksEndpoint, ReadDesk, WalkEndpoint
 from gateway.postgres_closed import ClosedBoards
 from gateway.redis_any_board import AnyBoard
+from gateway.redis_own_places import OwnPlaces
 from gateway.redis_ranks import ShardRanks
 from gateway.redis_shards import ShardReads
 from gateway.settings import Settings
@@ -38,6 +39,8 @@ class ReadSide:
         desk = ReadDesk(boards, self._closed, calendar=common.calendar, signer=signer)
         self.walk = WalkEndpoint(desk)
         """What GET /leaderboard cannot answer from memory."""
+        self.own_places = OwnPlaces(desk)
+        """Follows the users that streams name."""
         rank, around, periods = RankEndpoint(desk), AroundEndpoint(desk), PeriodsEndpoint(desk, self._closed)
         self.routes = [
             *(Route(method, "/users/{id}/rank", rank, needs=ANYBODY) for method in ("GET", "HEAD")),
@@ -47,7 +50,8 @@ class ReadSide:
         ]
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Follow the shard map until cancelled."""
+        """Follow the shard map, and the users that streams name, until cancelled."""
+        tasks.create_task(self.own_places.run(), name="own places")
         if self._common.postgres_url:
             tasks.create_task(self._maps.run(StopSignal()), name="map follower")
 

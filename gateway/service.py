@@ -15,7 +15,7 @@ from foundation.logs import get_log
 from foundation.metrics import Metrics
 from foundation.service import Refused, StopSignal
 from foundation.settings import Address
-from gateway.access import NOTHING, TOKEN
+from gateway.access import ANYBODY, NOTHING, TOKEN
 from gateway.app import GatewayApp, Route, build_rest
 from gateway.board_shelf import BoardShelf
 from gateway.http_actions import ActionDesk, ActionsEndpoint
@@ -53,7 +53,15 @@ class Gateway:
         self._log = ActionLog(settings, metrics)
         self._shelf = BoardShelf(stale_after_s=STALE_AFTER_S, boards_max=BOARDS_MAX)
         reader = BoardReader(self._shelf, common.calendar)
-        self._hub = StreamHub(self._shelf, reader, metrics=metrics, clients_max=settings.sse_clients_max)
+        self._bodies = bodies = BodyReader(deadline_s=settings.body_deadline_ms / 1000)
+        self._reads = ReadSide(settings, bodies)
+        self._hub = StreamHub(
+            self._shelf,
+            reader,
+            metrics=metrics,
+            clients_max=settings.sse_clients_max,
+            own_places=self._reads.own_places,
+        )
         self._follower = CacheFollower(common.cache_url, self._shelf, on_change=self._hub.boards_changed)
         self._archive = ArchiveReader(
             common.postgres_url,
@@ -64,9 +72,7 @@ class Gateway:
         key = ticket_key_of(settings, catalogue)
         rules = SubmissionRules(catalogue, common.rules, settings.backfill_kept_ms, key)
         desk = ActionDesk(self._log, rules, metrics=metrics)
-        self._bodies = bodies = BodyReader(deadline_s=settings.body_deadline_ms / 1000)
         self._identity = Identity(settings, metrics)
-        self._reads = ReadSide(settings, bodies)
         board = BoardEndpoint(reader, metrics, beyond=self._reads.walk)
         self._store = IdempotencyStore(common.cache_url, window_ms=common.rules.window_ms)
         keyed = KeyedRequests(self._store)
@@ -76,7 +82,7 @@ class Gateway:
             Route("POST", "/actions", ActionsEndpoint(desk, bodies, keyed=keyed), needs=TOKEN, refuse=desk.refuse),
             *authority_routes(catalogue, bodies, key=key, moderation=moderation),
             *(Route(method, "/leaderboard", board, needs=NOTHING) for method in ("GET", "HEAD")),
-            *(Route(method, "/leaderboard/stream", self._hub, needs=NOTHING) for method in ("GET", "HEAD")),
+            *(Route(method, "/leaderboard/stream", self._hub, needs=ANYBODY) for method in ("GET", "HEAD")),
             *self._reads.routes,
         ]
         if settings.is_demo:

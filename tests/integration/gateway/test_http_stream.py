@@ -51,8 +51,10 @@ class Stream:
         return None
 
     async def next_board(self) -> dict[str, Any]:
-        """The next board's data."""
+        """The next board's data; who came and went is told before it."""
         event = await self.next_event()
+        while event is not None and event.event in ("entered_top", "left_top", "gap"):
+            event = await self.next_event()
         assert event is not None
         assert event.event == "board"
         board: dict[str, Any] = event.data
@@ -102,6 +104,9 @@ async def test_the_state_comes_first_then_each_change_once(fresh: RunningGateway
         await write_board(valkey, ALL, version=2, scores=[("ada", 1)], as_of_ms=5_000)  # nothing that can be seen
         await wait_until(lambda: has_version(fresh, 2))
         await write_board(valkey, ALL, version=3, scores=[("bob", 2), ("ada", 1)])
+        entered = await live.next_event()
+        assert entered is not None
+        assert (entered.event, entered.id, entered.data["user_id"]) == ("entered_top", None, "bob")
         second = await live.next_event()
         assert second is not None
         assert (second.id, [row["user_id"] for row in second.data["entries"]]) == ("3", ["bob", "ada"])
@@ -164,7 +169,7 @@ async def test_a_slow_client_gets_the_newest_state_not_every_one(fresh: RunningG
     frames, wanted = 0, b'"version":%d,' % last
     async with asyncio.timeout(20):
         async for line in reader:
-            frames += line.startswith(b"data:")
+            frames += line.startswith(b"event: board")
             if wanted in line:
                 break
     assert frames < last / 2

@@ -3,7 +3,16 @@
 import msgspec
 
 from gateway.board_bytes import BoardAnswer, BoardEntry
-from gateway.stream_state import Cursor, Frame, beat_bytes, farewell_bytes, first_frame, next_frame
+from gateway.stream_state import (
+    FRAMES_KEPT_MAX,
+    Cursor,
+    Frame,
+    Trail,
+    beat_bytes,
+    farewell_bytes,
+    first_frame,
+    next_frame,
+)
 
 BOARD = BoardAnswer(
     "all_time", 7, 100, complete=True, stale=False, stale_shards=(), entries=(BoardEntry(1, "a", "A", 5),)
@@ -96,3 +105,53 @@ def test_a_beat_is_an_event_that_scripts_see_and_a_farewell_none() -> None:
         b'event: heartbeat\ndata: {"period":"all_time","version":7,"as_of":100,"stale":false}\n\n'
     )
     assert farewell_bytes(1500) == b"retry: 1500\n\n"
+
+
+SECOND = after(FIRST, changed(version=8, entries=(BoardEntry(1, "b", "B", 9), BoardEntry(2, "a", "A", 5))))
+THIRD = after(SECOND, changed(version=9, entries=(BoardEntry(1, "b", "B", 9), BoardEntry(2, "c", None, 7))))
+ENTERED_B = b'event: entered_top\ndata: {"period":"all_time","user_id":"b","name":"B","rank":1,"score":9}\n\n'
+ENTERED_C = b'event: entered_top\ndata: {"period":"all_time","user_id":"c","name":null,"rank":2,"score":7}\n\n'
+LEFT_A = b'event: left_top\ndata: {"period":"all_time","user_id":"a","name":"A"}\n\n'
+
+
+def trail_of(*frames: Frame) -> Trail:
+    trail = Trail(frames[0])
+    for frame in frames[1:]:
+        trail.add(frame)
+    return trail
+
+
+def test_who_came_and_went_is_told_before_the_board_from_wherever_the_client_is() -> None:
+    trail = trail_of(FIRST, SECOND, THIRD)
+    for known, expected in ((FIRST, ENTERED_B + ENTERED_C + LEFT_A), (SECOND, ENTERED_C + LEFT_A)):
+        cursor = Cursor(sent_serial=known.serial)
+        assert cursor.take(THIRD, BEAT, trail=trail) == expected + THIRD.data
+        resumed = Cursor()
+        resumed.resume(THIRD, b"%d" % known.version, trail=trail)
+        assert resumed.take(THIRD, BEAT, trail=trail) == expected + THIRD.data
+    assert Cursor(2).take(THIRD, BEAT, trail=trail) is Cursor(2).take(THIRD, BEAT, trail=trail), "made once for all"
+    assert Cursor().take(THIRD, BEAT, trail=trail) == THIRD.data
+
+
+def test_another_period_s_board_brings_and_takes_nobody() -> None:
+    other = after(THIRD, changed(period="daily:2026-11-25", entries=()))
+    assert Cursor(3).take(other, BEAT, trail=trail_of(THIRD, other)) == other.data
+
+
+def test_a_gap_is_told_when_the_board_at_hand_is_not_known_any_more() -> None:
+    cursor = Cursor()
+    cursor.resume(THIRD, b"5", trail=trail_of(THIRD))
+    assert cursor.take(THIRD, BEAT, trail=trail_of(THIRD)) == b'event: gap\ndata: {"since":"5"}\n\n' + THIRD.data
+    frames = [FIRST]
+    for n in range(FRAMES_KEPT_MAX):
+        frames.append(after(frames[-1], changed(version=10 + n, entries=(BoardEntry(1, "a", "A", n),))))
+    trail = trail_of(*frames)
+    assert Cursor(1).take(frames[-1], BEAT, trail=trail) == b'event: gap\ndata: {"since":null}\n\n' + frames[-1].data
+    assert b"gap" not in (Cursor(2).take(frames[-1], BEAT, trail=trail) or b"")
+
+
+def test_the_own_place_comes_after_the_board_and_alone_when_that_did_not_change() -> None:
+    cursor = Cursor(own=b"own")
+    assert cursor.take(FIRST, BEAT) == FIRST.data + b"own"
+    cursor.own = b"newer"
+    assert [cursor.take(FIRST, BEAT), cursor.take(FIRST, BEAT)] == [b"newer", None]
