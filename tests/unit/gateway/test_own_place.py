@@ -1,4 +1,4 @@
-"""What a stream is told of its own user: each change once, nothing of hidden ones to others; and who is looked at when."""
+"""What a stream is told of its own user: each change once, nothing of hidden ones to others; whose turn it is."""
 
 import json
 
