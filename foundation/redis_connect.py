@@ -1,9 +1,19 @@
-"""Connections to Redis or Valkey with the bounds that the protocol needs: no silent retries, no endless waits."""
+"""Connections to Redis or Valkey with the bounds that the protocol needs: no silent retries, no endless waits.
 
+Their URLs say how to be let in: rediss:// for TLS with ssl_ca_certs=/…/ca.pem, and password_file=/run/secrets/redis, so
+that the URL itself holds no secret.
+"""
+
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from redis.asyncio import Connection, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+from foundation.env import SECRET_FILE_BYTES_MAX
+from foundation.lost_connection import is_lost
 
 CONNECT_TIMEOUT_S: Final = 2.0
 SOCKET_TIMEOUT_S: Final = 5.0
@@ -17,8 +27,10 @@ def connect(url: str, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, connections
     Retries are off: a call whose reply was lost may have been carried out, and only the caller knows what that means.
     A caller that is cancelled while a reply is under way leaves no reply behind: redis-py drops that connection.
     """
+    address, credentials = _read_url(url)
     client = Redis.from_url(
-        url,
+        address,
+        credential_provider=credentials,
         protocol=3,
         retry=None,
         socket_timeout=socket_timeout_s,
@@ -31,15 +43,43 @@ def connect(url: str, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, connections
     return client
 
 
+class _PasswordFile(CredentialProvider):
+    """Reads the password at each new connection: a rotated one needs no restart."""
+
+    def __init__(self, path: Path, username: str | None) -> None:
+        self._path = path
+        self._username = username
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Raises RedisConnectionError while the file cannot be read."""
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                password = file.read(SECRET_FILE_BYTES_MAX).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RedisConnectionError(f"password_file = {str(self._path)!r} cannot be read: {error}") from error
+        return (password,) if self._username is None else (self._username, password)
+
+
+def _read_url(url: str) -> tuple[str, CredentialProvider | None]:
+    """The URL without what redis-py does not know, and where the password comes from."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    path = query.pop("password_file", None)
+    if path is None:
+        return url, None
+    user, _, place = parts.netloc.rpartition("@")
+    name = unquote(user.partition(":")[0]) or None
+    return parts._replace(netloc=place, query=urlencode(query)).geturl(), _PasswordFile(Path(path), name)
+
+
 class _ClosedIsLost:
-    """Writing to a connection that its peer has closed: uvloop says RuntimeError, where asyncio's own loop says
-    nothing and the read fails. Both are a lost connection, and no defect that should end the process."""
+    """Writing to a connection that its peer has closed is a lost connection on uvloop too."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
         try:
             await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
         except RuntimeError as error:
-            if _UVLOOP_CLOSED not in str(error):
+            if not is_lost(error):
                 raise
             raise RedisConnectionError(str(error)) from error
 
@@ -56,5 +96,4 @@ class _Unix(_ClosedIsLost, UnixDomainSocketConnection):
     pass
 
 
-_UVLOOP_CLOSED: Final = "handler is closed"
 _KINDS: Final[dict[type[Any], type[Any]]] = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
