@@ -76,7 +76,14 @@ PARTITIONS_RESTORING: Final = _gauge(
 PARTITIONS_REFUSED: Final = _gauge(
     "shardboard_partitions_refused", "Partitions that are not served because they cannot be restored", "shard"
 )
+PARTITIONS_HALTED: Final = _gauge(
+    "shardboard_partitions_halted", "Partitions not read on because most of their newest records are dead", "shard"
+)
 RESTORES: Final = _counter("shardboard_restores_total", "Attempts to restore a partition", "shard", "outcome")
+MOVES: Final = _counter(
+    "shardboard_moves_total", "Handovers of partitions to this shard that ended: switched or over", "shard", "outcome"
+)
+MOVED_ROWS: Final = _counter("shardboard_moved_rows_total", "Rows of all keys copied from other shards", "shard")
 
 # Merger
 MERGE_SECONDS: Final = _seconds("shardboard_merge_seconds", "From a shard top's arrival to the board in the cache")

@@ -23,6 +23,8 @@ class WorkerMetrics:
         self._fold_factor = metrics.gauge(metric_names.FOLD_FACTOR).labels(shard)
         self._lag_records = metrics.gauge(metric_names.LAG_RECORDS)
         self._lag_seconds = metrics.gauge(metric_names.LAG_SECONDS).labels(shard)
+        self.lag_s = 0.0
+        """How far log time was behind at the last look."""
         self.apply_seconds = metrics.histogram(metric_names.APPLY_SECONDS).labels(shard)
         self.fenced = metrics.counter(metric_names.FENCED).labels(shard)
         self.seeks = metrics.counter(metric_names.SEEKS).labels(shard)
@@ -31,6 +33,8 @@ class WorkerMetrics:
         self._refused = metrics.gauge(metric_names.PARTITIONS_REFUSED).labels(shard)
         self._restores = metrics.counter(metric_names.RESTORES)
         self.recomputations = metrics.counter(metric_names.RECOMPUTATIONS).labels(shard)
+        self._moves = metrics.counter(metric_names.MOVES)
+        self._moved_rows = metrics.counter(metric_names.MOVED_ROWS).labels(shard)
 
     def after_round(self, result: RoundResult) -> None:
         """Count what a round applied."""
@@ -58,6 +62,12 @@ class WorkerMetrics:
         for partition, lag in lags.items():
             self._lag_records.labels(self._shard, str(partition)).set(lag)
         self._lag_seconds.set(seconds)
+        self.lag_s = seconds
+
+    def moved(self, outcome: str, *, rows: int) -> None:
+        """A handover to this shard ended."""
+        self._moves.labels(self._shard, outcome).inc()
+        self._moved_rows.inc(rows)
 
     def leave(self, partition: Partition) -> None:
         """Its lag is another's to show."""

@@ -69,7 +69,7 @@ class Event(Enum):
     NEWER = "newer"
     """A server stands at a newer epoch: our map is old."""
     REFUSED = "refused"
-    """The token or the count of chunks is not ours any more."""
+    """The token or the count of chunks is not ours any more; or keys are damaged."""
     DIFFERS = "differs"
     """What was copied is not what is in the source."""
     MISSING = "missing"
@@ -113,6 +113,7 @@ STEPS: Final[Mapping[tuple[Step, Event], Step]] = {
         for event in (Event.REFUSED, Event.FAILED)
     },
     **{(step, Event.FAILED): Step.LOOKING for step in (Step.LOOKING, Step.FENCING, Step.PLANNING)},
+    **{(step, Event.REFUSED): Step.LOOKING for step in (Step.LOOKING, Step.FENCING)},
     **{(step, Event.DROPPED): Step.OVER for step in Step if step not in (Step.SWITCHED, Step.OVER)},
 }
 FINAL: Final = frozenset({Step.SWITCHED, Step.OVER})

@@ -4,7 +4,7 @@ Each side has a connection of its own, which one task uses. Raises RedisError wh
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, Literal
 
 from contracts.ids import Epoch, Partition
@@ -108,7 +108,7 @@ class Source(Side):
                 raise MoveRefused(f"source: {b' '.join(details).decode(errors='replace')}")
         raise BadReply(f"{FENCE} answered {reply!r}")
 
-    async def pages(self, token: str, inventory: Inventory) -> AsyncIterator[list[Page]]:
+    async def pages(self, token: str, inventory: Inventory) -> AsyncGenerator[list[Page], None]:
         """All rows of all keys, some perhaps twice; the next pages are read while the last ones are used.
 
         Raises MoveRefused.

@@ -20,6 +20,7 @@ from shard_worker.http_metrics import WorkerMetrics
 from shard_worker.kafka_dead_letters import DeadLetters
 from shard_worker.redis_lease import Lease
 from shard_worker.redis_map import NoMap, WorkerMap
+from shard_worker.redis_mover import RedisMover
 from shard_worker.redis_publisher import RedisPublisher
 from shard_worker.redis_session import Session
 from shard_worker.redis_session_tools import Tools
@@ -76,6 +77,7 @@ class Worker:
             dead_letters=DeadLetters(common.kafka, topic=common.dead_topic, source=common.actions_topic),
             metrics=self.metrics,
             breaker=DeadBreaker(),
+            make_mover=RedisMover,
         )
         self._session: Session | None = None
 
