@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "topics": "shardboard.cli.topics",
     "db": "shardboard.cli.db",
     "config": "shardboard.cli.config",
+    "docs": "shardboard.cli.docs",
     "version": "shardboard.cli.version",
 }
 """What is typed → the module; its `app`, or what stands after the colon, is a typer.Typer with one command, or with
@@ -62,7 +63,6 @@ class _LazyGroup(TyperGroup):
 app = typer.Typer(
     cls=_LazyGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="A live board in one command:  shardboard up",

@@ -102,7 +102,7 @@ def _hot(stored: StoredMap, figures: Figures) -> Advised | None:
         return None  # whoever is not heard of may do all the work
     rates = _rates(figures)
     at = [owner.shard for owner in stored.map.owners]
-    heat = _Heat(at, rates, members)
+    heat = _Heat(at, rates, members=members)
     hottest = heat.hottest()
     if heat.total < RECORDS_PER_S_MIN or heat.of(hottest) <= HOT_FACTOR:
         return None
@@ -121,7 +121,9 @@ def _rates(figures: Figures) -> dict[Partition, float]:
 class _Heat:
     """How much of its share of the work each shard does, while moves are tried."""
 
-    def __init__(self, at: Sequence[ShardId], rates: Mapping[Partition, float], members: Mapping[ShardId, int]) -> None:
+    def __init__(
+        self, at: Sequence[ShardId], rates: Mapping[Partition, float], *, members: Mapping[ShardId, int]
+    ) -> None:
         self._at = list(at)
         self._rates = rates
         self._members = members

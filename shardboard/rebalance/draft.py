@@ -50,7 +50,7 @@ def draft_plan(
             staying=tuple(sorted(change.staying)),
             undoes=undoes,
             moves=moves,
-            shards=shard_loads(change, stored, figures),
+            shards=shard_loads(change, stored, figures=figures),
             estimate=estimate(moves, rate=rate, limits=stored.limits),
         )
     )

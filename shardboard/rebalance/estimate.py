@@ -48,7 +48,7 @@ def plan_moves_of(change: Change, figures: Figures, *, rate: Rate, limits: MoveL
     """The moves with what each takes."""
     moves = []
     for move in change.moves:
-        told = partition_figures(figures, move.source, move.partition)
+        told = partition_figures(figures, move.source, partition=move.partition)
         moves.append(
             PlanMove(
                 partition=move.partition,
@@ -78,7 +78,7 @@ def estimate(moves: Sequence[PlanMove], *, rate: Rate, limits: MoveLimits) -> Es
     )
 
 
-def shard_loads(change: Change, stored: StoredMap, figures: Figures) -> tuple[ShardLoad, ...]:
+def shard_loads(change: Change, stored: StoredMap, *, figures: Figures) -> tuple[ShardLoad, ...]:
     """Every shard that takes part before or after."""
     assert stored.map is not None, "a change is made for a map"
     before = [owner.shard for owner in stored.map.owners]
@@ -88,7 +88,7 @@ def shard_loads(change: Change, stored: StoredMap, figures: Figures) -> tuple[Sh
     weights = {entry.shard: entry.weight for entry in stored.shards}
     caps = caps_of(len(before), change.members)
     told = {
-        Partition(partition): partition_figures(figures, shard, Partition(partition))
+        Partition(partition): partition_figures(figures, shard, partition=Partition(partition))
         for partition, shard in enumerate(before)
     }
     return tuple(

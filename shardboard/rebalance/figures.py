@@ -38,7 +38,7 @@ class ShardFigures:
 Figures = Mapping[ShardId, ShardFigures]
 
 
-def partition_figures(figures: Figures, shard: ShardId, partition: Partition) -> PartitionFigures | None:
+def partition_figures(figures: Figures, shard: ShardId, *, partition: Partition) -> PartitionFigures | None:
     """What a shard told about one of its partitions; None when it could not be asked, or did not say."""
     told = figures.get(shard)
     return None if told is None or told.fault else told.partitions.get(partition)

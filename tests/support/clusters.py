@@ -40,7 +40,7 @@ def with_owner(stored: StoredMap, partition: int, **fields: Any) -> StoredMap:
     return replace(stored, map=ShardMap(stored.version, tuple(owners)))
 
 
-def moving(stored: StoredMap, partition: int, target: ShardId) -> StoredMap:
+def moving(stored: StoredMap, partition: int, *, target: ShardId) -> StoredMap:
     """The same with a move intended."""
     assert stored.map is not None
     epoch = Epoch(stored.map.owners[partition].epoch + 1)

@@ -30,7 +30,7 @@ STORED = cluster(S1, S2, S3)
 ON_S1 = [Partition(p) for p in range(64) if owner_of(STORED, p).shard == S1]
 
 
-def load(rates: dict[Partition, float], stored: StoredMap, change: Change | None = None) -> dict[ShardId, float]:
+def load(rates: dict[Partition, float], stored: StoredMap, *, change: Change | None = None) -> dict[ShardId, float]:
     at = {Partition(p): owner_of(stored, p).shard for p in range(64)}
     at |= {move.partition: move.target for move in change.moves} if change else {}
     total: dict[ShardId, float] = defaultdict(float)
@@ -54,7 +54,7 @@ def test_a_hot_shards_load_is_spread() -> None:
     told = advise(STORED, with_rates(figures(STORED), rates))
     assert told.change is not None
     assert (told.advice[0].kind, told.advice[0].shard) == ("hot", S1)
-    before, after = load(rates, STORED), load(rates, STORED, told.change)
+    before, after = load(rates, STORED), load(rates, STORED, change=told.change)
     assert max(after.values()) < max(before.values())
     assert max(after.values()) <= HOT_FACTOR * sum(after.values()) / 3
     assert all("times its share" in move.reason for move in told.change.moves)
@@ -110,4 +110,4 @@ def test_idle_unserved_and_unreachable_shards_are_named() -> None:
 
 def test_no_advice_while_partitions_are_on_their_way() -> None:
     with pytest.raises(CommandError, match="on their way"):
-        advise(moving(STORED, 0, S2), figures(STORED))
+        advise(moving(STORED, 0, target=S2), figures(STORED))

@@ -97,7 +97,7 @@ def test_even_names_only_those_that_take_part() -> None:
 
 
 def test_a_shard_under_way_to_its_first_partition_takes_part() -> None:
-    assert change.members_of(moving(JOINED, 0, S4)) == {S1: 100, S2: 100, S3: 100, S4: 100}
+    assert change.members_of(moving(JOINED, 0, target=S4)) == {S1: 100, S2: 100, S3: 100, S4: 100}
 
 
 REFUSED: list[tuple[str, Callable[[], Change], ExitCode, str]] = [
@@ -119,7 +119,12 @@ REFUSED: list[tuple[str, Callable[[], Change], ExitCode, str]] = [
     ("itself", lambda: change.replace(THREE, S1, new=NewShard(S1)), ExitCode.REFUSED, "s1 cannot replace itself"),
     ("by a member", lambda: change.replace(THREE, S1, new=NewShard(S2)), ExitCode.REFUSED, "s2 takes part already"),
     ("an idle one", lambda: change.replace(JOINED, S5, new=NewShard(S4)), ExitCode.REFUSED, "s5 holds no partitions"),
-    ("under way", lambda: change.even(moving(THREE, 7, S1)), ExitCode.REFUSED, "1 partitions are on their way (7)"),
+    (
+        "under way",
+        lambda: change.even(moving(THREE, 7, target=S1)),
+        ExitCode.REFUSED,
+        "1 partitions are on their way (7)",
+    ),
     ("no map", lambda: change.even(replace(THREE, map=None)), ExitCode.REFUSED, "there is no shard map yet"),
 ]
 

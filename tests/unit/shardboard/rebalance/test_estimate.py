@@ -70,13 +70,13 @@ def test_what_a_source_does_not_tell_is_unknown() -> None:
     assert all(move.users is not None for move in moves if move.source != S2)
     whole = estimate(moves, rate=RATE, limits=MoveLimits())
     assert (whole.seconds, whole.users, whole.bytes, whole.pause_ms_longest) == (None, None, None, None)
-    loads = {load.shard: load for load in shard_loads(ASKED, STORED, told)}
+    loads = {load.shard: load for load in shard_loads(ASKED, STORED, figures=told)}
     assert (loads["s2"].users_before, loads["s1"].users_before is None) == (None, False)
     assert loads["s4"].users_after is None, "some of its users come from there"
 
 
 def test_load_before_and_after_adds_up() -> None:
-    loads = shard_loads(ASKED, STORED, figures(STORED))
+    loads = shard_loads(ASKED, STORED, figures=figures(STORED))
     assert [load.shard for load in loads] == [S1, S2, S3, S4]
     assert sum(load.partitions_before for load in loads) == sum(load.partitions_after for load in loads) == 64
     users = sum(range(1_000, 1_064))
@@ -87,7 +87,7 @@ def test_load_before_and_after_adds_up() -> None:
 
 
 def test_a_leaving_shard_has_no_cap() -> None:
-    loads = shard_loads(change.remove(STORED, [S3]), STORED, figures(STORED))
+    loads = shard_loads(change.remove(STORED, [S3]), STORED, figures=figures(STORED))
     assert [(load.shard, load.cap, load.partitions_after) for load in loads][-1] == ("s3", 0, 0)
 
 

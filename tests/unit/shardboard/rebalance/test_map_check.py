@@ -57,7 +57,7 @@ def test_state_of_an_older_epoch_elsewhere_is_a_leftover_not_an_owner() -> None:
 
 
 def test_a_move_may_fence_its_source_and_fill_its_target() -> None:
-    stored = moving(STORED, P, S2)
+    stored = moving(STORED, P, target=S2)
     told = {
         **holding(S1, progress("s1", 2, fenced=True)),
         S2: holding(S2, progress("s2", 2, state=State.COPYING))[S2],

@@ -89,7 +89,7 @@ def test_unknown_fields_are_refused_rather_than_dropped() -> None:
     [
         with_owner(STORED, 5, epoch=Epoch(2)),
         with_owner(STORED, 5, shard=S1 if STORED.map and STORED.map.owners[5].shard != S1 else S2),
-        moving(STORED, 5, S1),
+        moving(STORED, 5, target=S1),
         with_entries(STORED, entry(S2, 300)),
         with_entries(STORED, entry(S2, is_leaving=True)),
     ],

@@ -14,7 +14,7 @@ from tests.support.clusters import S1, S4, cluster, figures, moving, owner_of, p
 
 NOW = 100_000
 READY = cluster(S1, joined=(S4,), partitions=4)
-UNDER_WAY = moving(READY, 0, S4)
+UNDER_WAY = moving(READY, 0, target=S4)
 TOLD = figures(UNDER_WAY)
 
 
@@ -76,7 +76,7 @@ def test_a_source_that_is_away_is_restored_from_elsewhere() -> None:
 
 
 def test_a_move_waits_for_its_turn() -> None:
-    stored = moving(moving(UNDER_WAY, 1, S4), 2, S4)
+    stored = moving(moving(UNDER_WAY, 1, target=S4), 2, target=S4)
     begun = [heard(), replace(heard(), partition=owner(1)), replace(heard(MovePhase.INTENDED), partition=owner(2))]
     last = look(stored, *begun).moves[2]
     assert (last.is_stalled, last.reason) == (False, "it waits for its turn: 2 moves at once")

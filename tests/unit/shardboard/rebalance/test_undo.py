@@ -114,7 +114,7 @@ def test_a_weight_that_was_changed_again_stays() -> None:
 def test_undo_waits_for_what_is_under_way() -> None:
     asked = change.add(STORED, [NewShard(S4)])
     with pytest.raises(CommandError, match="are on their way"):
-        undo(record(asked), moving(STORED, 0, S4))
+        undo(record(asked), moving(STORED, 0, target=S4))
 
 
 def test_the_newest_plan_that_still_holds_is_undone() -> None:
