@@ -31,6 +31,7 @@ class WorkerMetrics:
         self.publications = metrics.counter(metric_names.PUBLICATIONS).labels(shard)
         self._restoring = metrics.gauge(metric_names.PARTITIONS_RESTORING).labels(shard)
         self._refused = metrics.gauge(metric_names.PARTITIONS_REFUSED).labels(shard)
+        self._halted = metrics.gauge(metric_names.PARTITIONS_HALTED).labels(shard)
         self._restores = metrics.counter(metric_names.RESTORES)
         self.recomputations = metrics.counter(metric_names.RECOMPUTATIONS).labels(shard)
         self._moves = metrics.counter(metric_names.MOVES)
@@ -57,8 +58,9 @@ class WorkerMetrics:
         """An attempt to restore a partition ended."""
         self._restores.labels(self._shard, outcome).inc()
 
-    def lag(self, lags: Mapping[Partition, Offset | int], *, seconds: float) -> None:
-        """Records not applied yet, by partition, and how far log time is behind."""
+    def lag(self, lags: Mapping[Partition, Offset | int], *, seconds: float, halted: int) -> None:
+        """Records not applied yet, by partition, how far log time is behind, and how many are not read on."""
+        self._halted.set(halted)
         for partition, lag in lags.items():
             self._lag_records.labels(self._shard, str(partition)).set(lag)
         self._lag_seconds.set(seconds)

@@ -77,7 +77,8 @@ class Watch:
         served, now = self._served, now_ms()
         lags = {partition: served.lag(partition) for partition in served.applied}
         behind = [p.log_ms for partition, p in served.applied.items() if lags[partition] and p.log_ms]
-        self._tools.metrics.lag(lags, seconds=(now - min([now, *behind])) / 1000)
+        seconds = (now - min([now, *behind])) / 1000
+        self._tools.metrics.lag(lags, seconds=seconds, halted=len(served.halted))
 
     async def _drop_names(self) -> None:
         for partition, users in self._served.top.drop_surplus_names().items():

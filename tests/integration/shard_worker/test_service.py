@@ -266,6 +266,11 @@ async def test_partition_full_of_rubbish_halts_and_the_others_go_on(deployment: 
         return detail is not None and str(rubbish) in detail.get("halted", {})
 
     await wait_until(is_halted, timeout_s=30, what="the partition to halt")
+
+    async def is_told() -> bool:
+        return 'shardboard_partitions_halted{shard="s1"} 1.0' in await worker.metrics()
+
+    await wait_until(is_told, what="the metric to tell it")
     standing = int(await deployment.redis.hget(redis_keys.progress(rubbish), "next_offset") or 0)
     assert standing <= 1_000
     user = next(f"u{n}" for n in range(100) if partition_of(UserId(f"u{n}"), PARTITIONS) != rubbish)
