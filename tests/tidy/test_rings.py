@@ -34,6 +34,7 @@ EXCUSED: Final = {
     "shard_worker/redis_taker.py": "beside the session, on whole workers: tested in test_followed_map.py",
     "shard_worker/redis_watch.py": "each second of a worker's life: tested in test_service.py and test_followed_map.py",
     "shard_worker/redis_top_reader.py": "tested in test_redis_shard.py against the model's order",
+    "shardboard/cli/docs.py": "typed in test_app.py; its pages: test_metrics_page.py, test_command_page.py",
     "shardboard/cli/options.py": "types of options",
     "shardboard/cli/postgres.py": "one connection: tested in test_db.py and test_revoke.py",
     "shardboard/cli/services.py": "one line for each service; typed in test_app.py",
