@@ -79,9 +79,6 @@ PARTITIONS_REFUSED: Final = _gauge(
 PARTITIONS_HALTED: Final = _gauge(
     "shardboard_partitions_halted", "Partitions not read on because most of their newest records are dead", "shard"
 )
-PARTITIONS_HALTED: Final = _gauge(
-    "shardboard_partitions_halted", "Partitions not read on because most of their newest records are dead", "shard"
-)
 RESTORES: Final = _counter("shardboard_restores_total", "Attempts to restore a partition", "shard", "outcome")
 MOVES: Final = _counter(
     "shardboard_moves_total", "Handovers of partitions to this shard that ended: switched or over", "shard", "outcome"
