@@ -10,6 +10,7 @@ import uvloop
 
 from contracts.exit_codes import ExitCode
 from foundation.env import BadSettings
+from foundation.kafka_lost import tell_lost_connections
 from foundation.logs import configure_logs, get_log
 from foundation.settings import CommonSettings
 
@@ -53,6 +54,7 @@ class StopSignal:
 def run_service(name: str, common: CommonSettings, *, serve: Callable[[StopSignal], Awaitable[None]]) -> int:
     """Run `serve` until it returns, and return the exit code. It must return soon after its StopSignal is set."""
     configure_logs(service=name, level=common.log_level, as_json=common.is_production)
+    tell_lost_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_supervise(name, serve, drain_s=common.drain_s))
 
