@@ -139,10 +139,10 @@ class WorkerMap:
             raise NoMap(follower.refused or "there is no shard map yet")
         return stored
 
-    @property
-    def _is_ours(self) -> bool:
-        """Whether the Redis is the shard's, and we speak for it: what we keep there vouches for it later."""
-        return (self._has_joined or self._is_known_here) and self._may_keep()
+    def _may_vouch(self, stored: StoredMap) -> bool:
+        """Whether the Redis is the shard's, and we speak for it: what we keep there says so later, at any address."""
+        is_ours = self._is_known_here or stored.url_of(self._entry.shard) == self._entry.url
+        return self._is_open and is_ours and self._may_keep()
 
     async def _keep(self, follower: MapFollower, stop: StopSignal) -> None:
         """Keep the newest map in the shard's Redis, while this worker serves the shard."""
@@ -153,7 +153,7 @@ class WorkerMap:
                     await follower.newer_than(version)
             stored = follower.current
             try:
-                if self._is_open and self._is_ours and stored is not None and stored.map is not None:
+                if stored is not None and stored.map is not None and self._may_vouch(stored):
                     self._has_kept = True
                     await self._shard.keep_map(stored)
                     version = stored.version
