@@ -1,5 +1,5 @@
 """What a partition's keys are read in during a move: an inventory of them, pages of bounded size, and what both sides
-must agree on when it is compared. Pure; `redis_move_pages` reads them."""
+must agree on when it is compared. Pure; `redis_move_sides` reads them."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -80,6 +80,7 @@ class Page:
     kind: str
     key: str
     rows: int
+    """Those of the hash beside a board are counted too."""
     packed: bytes
 
 

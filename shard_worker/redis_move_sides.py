@@ -133,7 +133,7 @@ class Source(Side):
         for request, (_, cursor, rows, companions, packed) in zip(requests, replies, strict=True):
             walk.seen(request, cursor=cursor.decode(), companions=companions)
             if rows:
-                pages.append(Page(request.kind, request.key, rows, packed))
+                pages.append(Page(request.kind, request.key, rows + companions, packed))
         return pages
 
 

@@ -27,6 +27,11 @@ class WorkerProcess:
         return self._log.read_text()
 
     @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._process.returncode is None
@@ -66,14 +71,16 @@ class WorkerProcess:
             await self._process.wait()
 
 
-async def start_worker(folder: Path, name: str, *, port: int, settings: Mapping[str, str]) -> WorkerProcess:
-    """Start a worker; `settings` without the prefix."""
+async def start_worker(
+    folder: Path, name: str, *, port: int, settings: Mapping[str, str], module: str = "shard_worker"
+) -> WorkerProcess:
+    """Start a worker; `settings` without the prefix. `module` is what Python runs."""
     log = folder / f"{name}.log"
     environ = {key: value for key, value in os.environ.items() if not key.startswith("SHARDBOARD_")}
     environ |= {f"SHARDBOARD_{key}": value for key, value in settings.items()}
     environ["SHARDBOARD_ADMIN_LISTEN"] = f"127.0.0.1:{port}"
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "shard_worker", cwd=ROOT, env=environ, stderr=output, stdout=output
+            sys.executable, "-m", module, cwd=ROOT, env=environ, stderr=output, stdout=output
         )
     return WorkerProcess(process, port=port, log=log)
