@@ -3,7 +3,7 @@
 FastAPI's router costs a third to a half of a constant answer, so the hot routes do not pass through it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
@@ -33,6 +33,7 @@ from gateway.http_answers import (
 from gateway.http_guard import Refuse, guarded
 from gateway.http_tokens import TokenChecker
 from gateway.openapi_document import describe
+from gateway.openapi_links import with_links
 from gateway.path_patterns import PathPatterns
 from gateway.problem import Problem
 from gateway.request_limits import UNLIMITED, RequestLimits
@@ -175,8 +176,8 @@ class GatewayApp:
         return await GatewayApp._answer(self, scope, receive, send_granted)
 
 
-def build_rest(files: dict[str, StaticFile], *, demo: tuple[type, type] | None) -> FastAPI:
-    """FastAPI with what is not hot: the page, and the description of everything."""
+def build_rest(files: dict[str, StaticFile], *, demo: tuple[type, type] | None, actions: Iterable[str] = ()) -> FastAPI:
+    """FastAPI with what is not hot: the page, and the description of everything, with the names of the `actions`."""
     rest = FastAPI(
         title="Shardboard",
         summary="A live leaderboard: actions in, boards out.",
@@ -191,7 +192,7 @@ def build_rest(files: dict[str, StaticFile], *, demo: tuple[type, type] | None) 
 
     def openapi() -> dict[str, Any]:
         if not document:
-            document.update(describe(FastAPI.openapi(rest), demo=demo))
+            document.update(with_links(describe(FastAPI.openapi(rest), demo=demo), actions))
         return document
 
     rest.openapi = openapi  # type: ignore[method-assign]

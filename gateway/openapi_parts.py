@@ -10,6 +10,7 @@ from contracts.problems import (
     BODY_TOO_SLOW,
     INTERNAL,
     INVALID_FIELD,
+    KEYS_UNAVAILABLE,
     MALFORMED_BODY,
     MEDIA_TYPE,
     RATE_LIMITED,
@@ -51,7 +52,8 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 def operation(summary: str, answers: Document, *problems: ProblemKind) -> Document:
     """One operation: its answers, and its refusals by status."""
     by_status: dict[int, list[ProblemKind]] = {}
-    for problem in (*problems, INTERNAL):
+    # Where tokens are checked, the issuer's keys may not be there yet.
+    for problem in (*problems, *((KEYS_UNAVAILABLE,) if UNAUTHENTICATED in problems else ()), INTERNAL):
         by_status.setdefault(problem.status, []).append(problem)
     refused: Document = {
         str(status): {
