@@ -13,6 +13,7 @@ STANDING: Final = "sb1_standing"
 COUNT_BETTER: Final = "sb1_count_better"
 PAGE: Final = "sb1_page"
 TIES: Final = "sb1_ties"
+COUNTED: Final = "sb1_counted"
 _Told = TypeVar("_Told")
 
 
@@ -77,6 +78,7 @@ _encode = msgspec.msgpack.Encoder().encode
 decode_standings: Final = msgspec.msgpack.Decoder(list[Part[tuple[Standing | bool, ...]] | bool]).decode
 decode_better: Final = msgspec.msgpack.Decoder(list[Part[Better] | bool]).decode
 decode_pages: Final = msgspec.msgpack.Decoder(list[Part[Page] | bool]).decode
+decode_counted: Final = msgspec.msgpack.Decoder(list[Part[tuple[bool, ...]] | bool]).decode
 decode_ties: Final = msgspec.msgpack.Decoder(list[Part[Ties] | bool]).decode
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts.problems import FORBIDDEN
-from contracts.tokens import SCOPE_MODERATE, SCOPE_OPERATE
+from contracts.tokens import SCOPE_MODERATE, SCOPE_OPERATE, SCOPE_WRITE_ANY
 from gateway.problem import Problem
 from gateway.token_rules import Caller
 
@@ -27,6 +27,8 @@ ANYBODY: Final = Needs(token=False, may_tell=True)
 """Public, and a user sees more of himself: the place that he would have while hidden."""
 TOKEN: Final = Needs(token=True)
 """Any valid token; the route limits it to the caller's own user unless a scope lets it do more."""
+WRITE_ANY: Final = Needs(token=True, scope=SCOPE_WRITE_ANY)
+"""Services that write for many users."""
 MODERATE: Final = Needs(token=True, scope=SCOPE_MODERATE)
 OPERATE: Final = Needs(token=True, scope=SCOPE_OPERATE)
 

@@ -1,6 +1,6 @@
 """POST /actions as raw ASGI: media type, bounded body, judgement, log, receipt. The hot path behind http_guard.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
@@ -13,7 +13,7 @@ from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, send_answer, s
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_in
 from gateway.http_idempotency import IDEMPOTENCY_KEY, KeyedRequests
-from gateway.kafka_log import ActionLog, Lost, Refusal
+from gateway.kafka_log import ActionLog, Lost, Place, Refusal
 from gateway.problem import Problem
 from gateway.submission import Submission, SubmissionRules, judge, parse_body
 from gateway.token_rules import Caller
@@ -42,13 +42,17 @@ class ActionDesk:
         self, send: Send, caller: Caller, *, body: bytes, at_ms: int, new_id: Callable[[], UUID] = uuid4
     ) -> None:
         """Judge, write, answer: 201 only when the log acknowledged."""
-        parsed = parse_body(body)
-        if isinstance(parsed, Problem):
-            return await self.refuse(send, parsed)
-        judged = judge(parsed, caller, now_ms=at_ms, rules=self._rules, new_id=new_id)
+        judged = self.judge(body, caller, at_ms=at_ms, new_id=new_id)
         if isinstance(judged, Problem):
             return await self.refuse(send, judged)
         return await self.write(send, judged)
+
+    def judge(self, body: bytes, caller: Caller, *, at_ms: int, new_id: Callable[[], UUID]) -> Submission | Problem:
+        """What a body is worth, or why it is refused."""
+        parsed = parse_body(body)
+        if isinstance(parsed, Problem):
+            return parsed
+        return judge(parsed, caller, now_ms=at_ms, rules=self._rules, new_id=new_id)
 
     async def write(self, send: Send, action: Submission) -> None:
         """Write a judged action, and answer."""
@@ -59,19 +63,31 @@ class ActionDesk:
 
     async def record(self, user_id: UserId, action_id: ActionId, *, record: bytes) -> Written | Problem:
         """Write a record of a user, and say where it is once the log acknowledged, or why that is not known."""
-        place = self._log.append(user_id, record)
-        if isinstance(place, Refusal):
-            return _not_taken(place, action_id)
-        outcome = await place.batch.outcome
-        if isinstance(outcome, Lost):
-            return _lost(outcome, action_id)
-        base = outcome.base_offset
-        return Written(place.partition, None if base is None else base + place.nth)
+        return await _written(self._log.append(user_id, record), action_id)
+
+    async def record_all(self, actions: Sequence[Submission]) -> list[Written | Problem]:
+        """As `record` for each of them: all go to the log before the first is waited for."""
+        places = [self._log.append(action.user_id, action.record) for action in actions]
+        return [await _written(place, action.action_id) for place, action in zip(places, actions, strict=True)]
+
+    def count_refusal(self, problem: Problem) -> None:
+        """Count a problem that is answered by somebody else."""
+        self._refused.labels(problem.kind.code).inc()
 
     async def refuse(self, send: Send, problem: Problem) -> None:
         """Answer with a problem, and count it."""
-        self._refused.labels(problem.kind.code).inc()
+        self.count_refusal(problem)
         await send_problem(send, problem)
+
+
+async def _written(place: Place | Refusal, action_id: ActionId) -> Written | Problem:
+    if isinstance(place, Refusal):
+        return _not_taken(place, action_id)
+    outcome = await place.batch.outcome
+    if isinstance(outcome, Lost):
+        return _lost(outcome, action_id)
+    base = outcome.base_offset
+    return Written(place.partition, None if base is None else base + place.nth)
 
 
 class ActionsEndpoint:

@@ -34,24 +34,26 @@ from gateway.openapi_parts import (
     operation,
 )
 from gateway.openapi_reads import READ_STRUCTS, period_parameter, read_paths
+from gateway.openapi_writes import WRITE_STRUCTS, write_paths, write_schemas
 from gateway.submission import ActionBody, ActionReceipt
 
 
 def describe(document: Document, *, demo: tuple[type, type] | None) -> Document:
     """Add the raw endpoints to FastAPI's document. `demo` is its body and its answer where there is a demo."""
     structs: list[Any] = [
-        ActionBody, ActionReceipt, ProblemDocument, *READ_STRUCTS, *AUTHORITY_STRUCTS, *(demo or ()),
+        ActionBody, ActionReceipt, ProblemDocument, *READ_STRUCTS, *WRITE_STRUCTS, *AUTHORITY_STRUCTS, *(demo or ()),
     ]  # fmt: skip
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(schemas)
+    components.setdefault("schemas", {}).update(schemas | write_schemas())
     components["securitySchemes"] = {
-        TOKEN: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "HS256; exp, iss, aud, sub"}
+        TOKEN: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "exp, iat, iss, aud, sub"}
     }
     paths = document.setdefault("paths", {})
     paths["/actions"] = {"post": _post_actions()}
     paths.update(authority_paths())
     paths.update(read_paths())
+    paths.update(write_paths())
     paths["/leaderboard/stream"] = {"get": _get_stream()}
     if demo is not None:
         body, answer = demo

@@ -92,7 +92,7 @@ def _get_rank() -> Document:
         ),
         "description": "A hidden user sees, with a token of his own, the rank that the parked score would have.",
         "security": _SELF,
-        "parameters": [_user(), period_parameter()],
+        "parameters": [user_parameter(), period_parameter()],
     }  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def _get_around() -> Document:
         ),
         "security": _SELF,
         "parameters": [
-            _user(),
+            user_parameter(),
             period_parameter(),
             _query("before", "rows above", side),
             _query("after", "rows below", side),
@@ -141,7 +141,8 @@ def _get_periods() -> Document:
     }  # fmt: skip
 
 
-def _user() -> Document:
+def user_parameter() -> Document:
+    """The user in a path."""
     return {
         "name": "id",
         "in": "path",

@@ -7,7 +7,8 @@ from typing import Any, Final, cast
 import asyncpg
 
 from contracts.board_reads import Row
-from contracts.ids import LogMs, Partition, PeriodId, UserId
+from contracts.identity import id16_of
+from contracts.ids import ActionId, LogMs, Partition, PeriodId, UserId
 from contracts.partition_key import cached_partitioner
 from foundation.logs import get_log
 from foundation.postgres_connect import AWAY, Connection, open_pool
@@ -18,6 +19,7 @@ from foundation.service import Refused
 from gateway.board_walk import Mark
 from gateway.rank_counts import Place
 from gateway.ranked import Ranked, RankedPage, RankedRow
+from gateway.receipts import Archived
 
 CONNECTIONS_MAX: Final = 4
 STATEMENT_S_MAX: Final = 2.0
@@ -72,6 +74,11 @@ class ClosedBoards:
     async def names(self, users: Iterable[UserId]) -> dict[UserId, str]:
         """The names of those who have one. Raises ArchiveAway."""
         return {UserId(user): name for user, name in await self._rows("names", list(users))}
+
+    async def outcome(self, user: UserId, action_id: ActionId, *, offset: int | None) -> Archived | None:
+        """What came of an action, None if it is not archived yet. Raises ArchiveAway."""
+        rows = await self._rows("outcome", id16_of(user, action_id), user, offset)
+        return Archived(*rows[0]) if rows else None
 
     async def ranks(self, period: PeriodId, users: Sequence[UserId], *, wants_above: bool = True) -> Ranked:  # noqa: ARG002
         """As closed. Who is hidden, since whenever, has the place that the score has among the others."""

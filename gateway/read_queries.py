@@ -10,12 +10,13 @@ from msgspec import Meta
 
 from contracts.ids import SCORE_LIMIT, USER_ID_BYTES_MAX, UserId, user_id_fault
 from contracts.periods import ALL_TIME, Period, PeriodCalendar
-from contracts.problems import INVALID_FIELD, MALFORMED_BODY, FieldError
+from contracts.problems import INVALID_FIELD, FieldError
 from contracts.tops import GLOBAL_TOP_ROWS
 from gateway.board_query import LIMIT_DEFAULT, parse_period
 from gateway.cursors import CURSOR_CHARS_MAX
-from gateway.field_faults import field_error, pointer_to
+from gateway.field_faults import pointer_to
 from gateway.problem import Problem
+from gateway.strict_body import parse_strict
 
 NEIGHBOURS_DEFAULT: Final = 5
 NEIGHBOURS_MAX: Final = 50
@@ -73,6 +74,14 @@ class PeriodsQuery:
     before: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiptQuery:
+    """Whose action, and where in the log it is said to stand."""
+
+    user_id: UserId | None
+    offset: int | None
+
+
 class RanksBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whom to rank, globally and among themselves."""
 
@@ -122,6 +131,21 @@ def parse_periods_query(raw: bytes) -> PeriodsQuery | Problem:
     return PeriodsQuery(limit, values.get("kind"), values.get("before"))
 
 
+def parse_receipt_query(raw: bytes) -> ReceiptQuery | Problem:
+    """`user_id` and `offset`, as POST /actions took and gave them."""
+    values = _parameters(raw, ("user_id", "offset"))
+    if isinstance(values, Problem):
+        return values
+    user, offset = values.get("user_id"), None
+    if user is not None and (fault := user_id_fault(user)) is not None:
+        return invalid("user_id", fault)
+    if "offset" in values:
+        offset = _whole(values["offset"], low=0, high=SCORE_LIMIT - 1)
+        if offset is None:
+            return invalid("offset", "must be a whole number")
+    return ReceiptQuery(None if user is None else UserId(user), offset)
+
+
 def is_walking(raw: bytes) -> bool:
     """Whether a query of GET /leaderboard asks for more than the top in memory."""
     return any(part.partition(b"=")[0].decode("latin-1") in WALKING for part in raw.split(b"&"))
@@ -161,12 +185,9 @@ def split_user(raw: bytes) -> tuple[bytes, UserId | None] | Problem:
 
 def parse_ranks_body(data: bytes, calendar: PeriodCalendar) -> tuple[Target, tuple[UserId, ...]] | Problem:
     """The body of POST /ranks."""
-    try:
-        body = _decoder.decode(data)
-    except msgspec.ValidationError as error:
-        return Problem(INVALID_FIELD, "The body does not have the right shape.", errors=(field_error(str(error)),))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Problem(MALFORMED_BODY, f"{error}".removeprefix("JSON is malformed: ") or "too deeply nested")
+    body = parse_strict(data, _decoder)
+    if isinstance(body, Problem):
+        return body
     target = _target({"period": body.period}, calendar)
     if isinstance(target, Problem):
         return target

@@ -7,18 +7,22 @@ from typing import Any, Final
 
 from contracts.board_reads import (
     COUNT_BETTER,
+    COUNTED,
     PAGE,
     STANDING,
     TIES,
     Better,
     Part,
     decode_better,
+    decode_counted,
     decode_pages,
     decode_standings,
     decode_ties,
 )
-from contracts.ids import Partition, PeriodId, UserId
+from contracts.identity import id16_of
+from contracts.ids import ActionId, Offset, Partition, PeriodId, UserId
 from contracts.partition_key import cached_partitioner
+from contracts.periods import ALL_TIME
 from gateway.board_walk import CHUNK, SCAN_MAX, AskPage, AskTies, Mark, Walk
 from gateway.rank_counts import as_of_ms, partitions_to_count, places, scores_to_count
 from gateway.ranked import Ranked, RankedPage, RankedRow
@@ -93,6 +97,14 @@ class ShardRanks:
                 pivots[first_missed] - 1 if first_missed < len(pivots) else high,
             )
         return low
+
+    async def counted(self, user: UserId, action_id: ActionId, *, window_ms: int) -> tuple[bool, Offset]:
+        """Whether an action of the user counted lately, and where the user's partition stands. Raises ShardsAway."""
+        ((partition, _),) = self._by_partition([user]).items()
+        ids = {partition: [id16_of(user, action_id).hex()]}
+        question = Question(COUNTED, decode_counted, ALL_TIME, same={"window_ms": window_ms}, each={"ids": ids})
+        part = (await self._shards.ask(question, [partition]))[partition]
+        return part.told[0], part.next_offset
 
     async def _advance(
         self, walk: Walk, period: PeriodId, *, asks: Mapping[Partition, AskPage | AskTies], is_back: bool

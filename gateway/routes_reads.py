@@ -8,12 +8,13 @@ from foundation.map_follower import MapFollower
 from foundation.postgres_map import MapStore
 from foundation.redis_cluster_mark import ClusterMark
 from foundation.service import StopSignal
-from gateway.access import ANYBODY, NOTHING
+from gateway.access import ANYBODY, NOTHING, TOKEN
 from gateway.app import Route
 from gateway.cursors import CursorSigner
 from gateway.http_bodies import BodyReader
 from gateway.http_periods import PeriodsEndpoint
 from gateway.http_reads import AroundEndpoint, RankEndpoint, RanksEndpoint, ReadDesk, WalkEndpoint
+from gateway.http_receipts import ReceiptEndpoint
 from gateway.postgres_closed import ClosedBoards
 from gateway.redis_any_board import AnyBoard
 from gateway.redis_own_places import OwnPlaces
@@ -34,17 +35,20 @@ class ReadSide:
         self._maps = MapFollower(self._store)
         self._shards = ShardReads(self._maps)
         self._closed = ClosedBoards(common.postgres_url, mark=lambda: self._mark)
-        boards = AnyBoard(ShardRanks(self._shards), self._closed, rules=common.rules)
+        ranks = ShardRanks(self._shards)
+        boards = AnyBoard(ranks, self._closed, rules=common.rules)
         signer = CursorSigner(settings.tokens.secret)
         desk = ReadDesk(boards, self._closed, calendar=common.calendar, signer=signer)
         self.walk = WalkEndpoint(desk)
         """What GET /leaderboard cannot answer from memory."""
         self.own_places = OwnPlaces(desk)
         """Follows the users that streams name."""
+        receipts = ReceiptEndpoint(desk, ranks, archive=self._closed, window_ms=common.rules.window_ms)
         rank, around, periods = RankEndpoint(desk), AroundEndpoint(desk), PeriodsEndpoint(desk, self._closed)
         self.routes = [
             *(Route(method, "/users/{id}/rank", rank, needs=ANYBODY) for method in ("GET", "HEAD")),
             *(Route(method, "/users/{id}/around", around, needs=ANYBODY) for method in ("GET", "HEAD")),
+            *(Route(method, "/actions/{id}", receipts, needs=TOKEN) for method in ("GET", "HEAD")),
             Route("POST", "/ranks", RanksEndpoint(desk, bodies), needs=ANYBODY),
             *(Route(method, "/periods", periods, needs=NOTHING) for method in ("GET", "HEAD")),
         ]

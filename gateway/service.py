@@ -34,6 +34,7 @@ from gateway.redis_idempotency import IdempotencyStore
 from gateway.routes_authority import authority_routes, request_limits, ticket_key_of
 from gateway.routes_page import read_files
 from gateway.routes_reads import ReadSide
+from gateway.routes_writes import writing_routes
 from gateway.settings import BOARDS_MAX, CONNECTIONS_WAITING_MAX, FLUSH_RESERVE_S, STALE_AFTER_S, Settings
 from gateway.submission import SubmissionRules
 
@@ -84,12 +85,13 @@ class Gateway:
             *(Route(method, "/leaderboard", board, needs=NOTHING) for method in ("GET", "HEAD")),
             *(Route(method, "/leaderboard/stream", self._hub, needs=ANYBODY) for method in ("GET", "HEAD")),
             *self._reads.routes,
+            *writing_routes(desk, bodies),
         ]
         if settings.is_demo:
             offered = DemoList(catalogue)
             routes += [Route(method, "/demo", offered, needs=NOTHING) for method in ("GET", "HEAD")]
             routes += [Route("POST", "/demo/actions", DemoActions(desk, bodies), needs=NOTHING)]
-        rest = build_rest(read_files(), demo=(DemoBody, DemoAnswer) if settings.is_demo else None)
+        rest = build_rest(read_files(), demo=(DemoBody, DemoAnswer) if settings.is_demo else None, actions=catalogue)
         self._app = GatewayApp(
             tuple(routes),
             rest,

@@ -62,3 +62,9 @@ SELECT user_id, name FROM users WHERE user_id = ANY ($1) AND name IS NOT NULL
 
 -- name: partitions
 SELECT partitions FROM deployment
+
+-- name: outcome
+-- What came of an id, of one record if $3 says which; else of the one that counted, or of the newest.
+SELECT outcome, log_offset FROM actions
+WHERE id16 = $1 AND user_id = $2 AND kind = 'action' AND log_offset = coalesce($3, log_offset)
+ORDER BY outcome = 'counted' DESC, log_offset DESC LIMIT 1

@@ -23,10 +23,11 @@ local function read_each(keys, args, read)
     local raw = redis.call('HMGET', prefix .. 'progress', 'state', 'epoch', 'next_offset', 'log_ms')
     if raw[1] == 'owned' and tonumber(raw[2] or '0') >= query.since[i] then
       local board = {
-        prefix = prefix, scores = prefix .. 'scores:' .. query.period, scored_at = prefix .. 'scored_at:' .. query.period,
+        prefix = prefix, log_ms = tonumber(raw[4] or '0'),
+        scores = prefix .. 'scores:' .. query.period, scored_at = prefix .. 'scored_at:' .. query.period,
       }
       replies[i] = {
-        tonumber(raw[3] or '0'), tonumber(raw[4] or '0'), redis.call('ZCARD', board.scores), read(board, query, i),
+        tonumber(raw[3] or '0'), board.log_ms, redis.call('ZCARD', board.scores), read(board, query, i),
       }
     else
       replies[i] = false
@@ -251,6 +252,24 @@ local function ties(keys, args)
   end)
 end
 
+-- Whether actions counted lately. Query: ids per partition (hexadecimal), window_ms.
+local function counted(keys, args)
+  return read_each(keys, args, function(board, query, i)
+    local window = math.floor(board.log_ms / query.window_ms)
+    local found = {}
+    for n, text in ipairs(query.ids[i]) do
+      local id = string.gsub(text, '%x%x', function(digits)
+        return string.char(tonumber(digits, 16))
+      end)
+      found[n] = redis.call('SISMEMBER', board.prefix .. 'seen:' .. whole(window), id) == 1
+        or redis.call('SISMEMBER', board.prefix .. 'seen:' .. whole(window - 1), id) == 1
+        or redis.call('ZSCORE', board.prefix .. 'kept', id) and true
+        or false
+    end
+    return found
+  end)
+end
+
 local function register(name, callback)
   redis.register_function({ function_name = name, callback = callback, flags = { 'no-writes' } })
 end
@@ -259,3 +278,4 @@ register('sb1_standing', standing)
 register('sb1_count_better', count_better)
 register('sb1_page', page)
 register('sb1_ties', ties)
+register('sb1_counted', counted)

@@ -23,6 +23,7 @@ EXCUSED: Final = {
     "gateway/http_periods.py": "asked over HTTP in test_http_reads.py and test_postgres_closed.py",
     "gateway/ranked.py": "values without rules",
     "gateway/read_answers.py": "every answer is read over HTTP in test_http_reads.py",
+    "gateway/routes_writes.py": "two routes: asked over HTTP in test_http_action_batch.py and test_http_users.py",
     "gateway/routes_reads.py": "one gateway's wiring: tested in test_http_reads.py and test_postgres_closed.py",
     "shard_worker/http_metrics.py": "read over HTTP in test_service.py",
     "shard_worker/kafka_dead_letters.py": "whole letters are read back in test_service.py",

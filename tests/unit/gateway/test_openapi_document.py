@@ -19,6 +19,7 @@ def test_every_route_and_every_reference_is_there() -> None:
     assert set(document["paths"]) == {
         *("/actions", "/tickets", "/leaderboard", "/leaderboard/stream", "/demo", "/demo/actions"),
         *("/users/{id}/rank", "/users/{id}/around", "/ranks", "/periods"),
+        *("/actions/batch", "/actions/{id}", "/users/{id}"),
         *(f"/moderation/{kind}" for kind in ("hide", "unhide", "adjust", "void", "erase")),
     }
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
