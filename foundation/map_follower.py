@@ -30,6 +30,8 @@ class MapFollower:
         self.is_away = False
         """Whether Postgres did not answer at the last look."""
         self._listener: Connection | None = None
+        self._must_read = False
+        """Whether the version alone does not tell that Postgres still has this map."""
         self._look = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -69,9 +71,10 @@ class MapFollower:
             self._go_on_with(found)
 
     def know(self, kept: StoredMap) -> None:
-        """An earlier process knew this map: what is older is not followed, even if it is followed already."""
-        if self.current is None or self.current.version < kept.version:
+        """An earlier process knew this map: what cannot follow it is not followed, even if it is followed already."""
+        if self.current is None or went_back(kept, self.current) is not None:
             self._go_on_with(kept)
+            self._must_read = True
             self.hint()
 
     def hint(self) -> None:
@@ -80,10 +83,11 @@ class MapFollower:
 
     async def _follow(self) -> None:
         try:
-            is_new = self._listener is None or self._listener.is_closed()
-            if is_new:
+            if self._listener is None or self._listener.is_closed():
+                self._must_read = True
                 self._listener = await self._store.listen(self.hint)
-            if is_new or self.refused or self.current is None or self.current.version != await self._store.version():
+            if self._must_read or self.current is None or self.current.version != await self._store.version():
+                self._must_read = False
                 self.take(await self._store.read())
         except (asyncpg.PostgresError, *AWAY) as error:
             self._hang_up()

@@ -101,7 +101,12 @@ class Worker:
         """A standby is ready to take over; an active worker when every partition advances or is at the log's end."""
         session, shard = self._session, self._settings.shard
         if session is None:
-            standby = {"shard": shard, "role": "standby", "map_fault": self._tools.map.fault, "partitions": {}}
+            standby: dict[str, object] = {
+                "shard": shard,
+                "role": "standby",
+                "map_fault": self._tools.map.fault,
+                "partitions": {},
+            }
             return Readiness(self._tools.lease.is_elsewhere, standby)
         now_s, served = monotonic_s(), session.served
         is_moving = all(health.is_ready(now_s) for health in served.health.values())

@@ -95,6 +95,28 @@ async def test_older_map_is_refused_until_it_was_rebuilt(postgres_database: str)
         await store.close()
 
 
+async def test_map_that_is_followed_already_may_turn_out_to_be_older(postgres_database: str) -> None:
+    """Postgres answers before the worker has read what its Redis keeps."""
+    store = await migrated(postgres_database)
+    kept = StoredMap(version=1, map=FIRST, shards=tuple(ENTRIES))
+    try:
+        for changed, is_refused in ((MoveLimits(is_paused=True), True), (MoveLimits(), False)):
+            await store.set_limits(changed)
+            if not is_refused:
+                await store.seed(FIRST, ENTRIES)
+            async with following(store) as follower:
+                await follower.newer_than(-1)
+                follower.know(kept)
+                if is_refused:
+                    assert follower.current == kept
+                    await wait_until(lambda: follower.refused)
+                else:
+                    assert follower.current is not None
+                    assert follower.current.version == 3
+    finally:
+        await store.close()
+
+
 async def test_last_map_stays_while_postgres_is_frozen_and_dead(
     start_postgres: StartPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
