@@ -207,12 +207,12 @@ def _run(data_dir: Path | None, work: Callable[["CommonSettings", "DeadBox"], Aw
     from redis.exceptions import RedisError
 
     from foundation.service import Refused
-    from foundation.settings import load_common
+    from shardboard.cluster_map import load_cluster
     from shardboard.dead.box import DeadBox
     from shardboard.deployment import find_deployment
     from shardboard.shard_reads import ShardUnreachable
 
-    common = load_common(find_deployment(data_dir, os.environ).environ)
+    common = load_cluster(find_deployment(data_dir, os.environ).environ)
 
     async def run() -> _T:
         async with DeadBox(common) as box:

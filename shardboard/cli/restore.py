@@ -46,8 +46,8 @@ def restore(
 
     from contracts.exit_codes import ExitCode
     from contracts.ids import Partition, ShardId
-    from foundation.settings import load_common
     from shardboard.cli.durations import parse_duration_s
+    from shardboard.cluster_map import load_cluster
     from shardboard.command_error import CommandError
     from shardboard.deployment import find_deployment
     from shardboard.restore.ask import restore as run
@@ -57,7 +57,7 @@ def restore(
         timeout_s = parse_duration_s(timeout)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--timeout") from error
-    common = load_common(find_deployment(data_dir, os.environ).environ)
+    common = load_cluster(find_deployment(data_dir, os.environ).environ)
     known = [address.shard for address in common.shards]
     if shard not in known:
         raise typer.BadParameter(f"{shard} is not one of {', '.join(known)}", param_hint="--shard")

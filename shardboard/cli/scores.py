@@ -38,12 +38,12 @@ def scores(
     from contracts.exit_codes import ExitCode
     from contracts.ids import PeriodId
     from contracts.periods import BadPeriod
-    from foundation.settings import load_common
+    from shardboard.cluster_map import load_cluster
     from shardboard.command_error import CommandError
     from shardboard.deployment import find_deployment
     from shardboard.shard_reads import ShardUnreachable
 
-    common = load_common(find_deployment(data_dir, os.environ).environ)
+    common = load_cluster(find_deployment(data_dir, os.environ).environ)
     if shard is not None and shard not in {address.shard for address in common.shards}:
         known = ", ".join(address.shard for address in common.shards)
         raise CommandError(ExitCode.USAGE, f"--shard {shard}: the shards are {known}")

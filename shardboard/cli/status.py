@@ -43,10 +43,10 @@ def status(
 def _look(deployment: "Deployment") -> "Status":
     import asyncio
 
-    from foundation.settings import load_common
+    from shardboard.cluster_map import load_cluster
     from shardboard.status.gather import gather_status
 
-    return asyncio.run(gather_status(deployment, load_common(deployment.environ)))
+    return asyncio.run(gather_status(deployment, load_cluster(deployment.environ)))
 
 
 def _show(status: "Status", output: Output) -> int:

@@ -44,8 +44,8 @@ def verify(
 
     from contracts.exit_codes import ExitCode
     from foundation.service import Refused
-    from foundation.settings import load_common
     from shardboard.cli.durations import parse_duration_s
+    from shardboard.cluster_map import load_cluster
     from shardboard.command_error import CommandError
     from shardboard.deployment import find_deployment
     from shardboard.shard_reads import ShardUnreachable
@@ -59,7 +59,7 @@ def verify(
         timeout_s = parse_duration_s(timeout)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--timeout") from error
-    common = load_common(find_deployment(data_dir, os.environ).environ)
+    common = load_cluster(find_deployment(data_dir, os.environ).environ)
     progress = ReplayProgress(sys.stderr)
 
     async def within_time() -> VerifyReport:

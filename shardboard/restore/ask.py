@@ -20,6 +20,7 @@ from contracts.restore import RestoreRequest, RestoreSource, RestoreState, Resto
 from foundation.redis_connect import connect
 from foundation.settings import CommonSettings
 from partitioning.ring import static_map
+from shardboard.cluster_map import read_map
 from shardboard.restore.report import RestoredPartition, RestoreReport, outcome_of, progress_line
 
 ASK_AGAIN_S: Final = 0.2
@@ -63,10 +64,13 @@ async def restore(
 
 async def _partitions(redis: Redis, common: CommonSettings, *, shard: ShardId) -> list[Partition]:
     """The shard's partitions by the map; none when no worker has ever been there."""
-    stored: Any = await redis.hget(redis_keys.CLUSTER, "partitions")
-    if stored is None:
+    partitions: Any = await redis.hget(redis_keys.CLUSTER, "partitions")
+    if partitions is None:
         return []
-    shard_map = static_map(int(stored), [address.shard for address in common.shards])
+    stored = await read_map(common)
+    if stored is not None and stored.map is not None:
+        return sorted(stored.map.of_shard(shard))
+    shard_map = static_map(int(partitions), [address.shard for address in common.shards])
     return sorted(shard_map.of_shard(shard))
 
 
