@@ -21,7 +21,7 @@ from gateway.http_guard import caller_if_any
 from gateway.postgres_closed import ArchiveAway, ClosedBoards
 from gateway.problem import Problem
 from gateway.rank_counts import Place
-from gateway.ranked import Ranked, RankedPage, RankedRow, Ranks
+from gateway.ranked import Ranked, RankedPage, RankedRow
 from gateway.read_answers import (
     Names,
     PageAnswer,
@@ -42,7 +42,7 @@ from gateway.read_queries import (
     parse_ranks_body,
     parse_walk_query,
 )
-from gateway.redis_any_board import AnyBoard
+from gateway.redis_any_board import AnyBoard, Ranks
 from gateway.redis_shards import ShardsAway
 
 RETRY_AFTER: Final = (b"retry-after", b"1")

@@ -53,7 +53,7 @@ def read_paths() -> Document:
 
 def period_parameter() -> Document:
     """`period` in a query."""
-    return _query("period", _PERIOD_TEXT, {"type": "string", "default": "all_time"})
+    return _query("period", _PERIOD_TEXT, schema={"type": "string", "default": "all_time"})
 
 
 def _get_board() -> Document:
@@ -73,11 +73,11 @@ def _get_board() -> Document:
         "security": _SELF,
         "parameters": [
             period_parameter(),
-            _query("limit", "rows", _whole(1, GLOBAL_TOP_ROWS, default=LIMIT_DEFAULT)),
-            _query("cursor", "`next` or `previous` of a page; good for a day", cursor),
-            _query("rank", "begin with the best of those who share this rank", _whole(1, RANK_MAX)),
-            _query("score", "begin with the best who have at most so many points", score),
-            _query("users", f"only these users, at most {USERS_IN_QUERY_MAX}; a comma in an id is sent as %2C", text),
+            _query("limit", "rows", schema=_whole(1, GLOBAL_TOP_ROWS, default=LIMIT_DEFAULT)),
+            _query("cursor", "`next` or `previous` of a page; good for a day", schema=cursor),
+            _query("rank", "begin with the best of those who share this rank", schema=_whole(1, RANK_MAX)),
+            _query("score", "begin with the best who have at most so many points", schema=score),
+            _query("users", f"only these, at most {USERS_IN_QUERY_MAX}; a comma in an id is sent as %2C", schema=text),
             {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}},
         ],
     }  # fmt: skip
@@ -108,8 +108,8 @@ def _get_around() -> Document:
         "parameters": [
             user_parameter(),
             period_parameter(),
-            _query("before", "rows above", side),
-            _query("after", "rows below", side),
+            _query("before", "rows above", schema=side),
+            _query("after", "rows below", schema=side),
         ],
     }  # fmt: skip
 
@@ -134,9 +134,9 @@ def _get_periods() -> Document:
             UNKNOWN_PERIOD, INVALID_FIELD,
         ),
         "parameters": [
-            _query("kind", "only this kind of period", {"type": "string"}),
-            _query("before", "closed boards of the kind before this one", {"type": "string"}),
-            _query("limit", "closed boards of each kind", _whole(1, CLOSED_MAX, default=CLOSED_DEFAULT)),
+            _query("kind", "only this kind of period", schema={"type": "string"}),
+            _query("before", "closed boards of the kind before this one", schema={"type": "string"}),
+            _query("limit", "closed boards of each kind", schema=_whole(1, CLOSED_MAX, default=CLOSED_DEFAULT)),
         ],
     }  # fmt: skip
 
@@ -152,7 +152,7 @@ def user_parameter() -> Document:
     }
 
 
-def _query(name: str, description: str, schema: Document) -> Document:
+def _query(name: str, description: str, *, schema: Document) -> Document:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 

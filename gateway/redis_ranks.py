@@ -51,7 +51,7 @@ class ShardRanks:
             Question(STANDING, decode_standings, period, each={"users": by_partition}), list(by_partition)
         )
         asked = partitions_to_count(own, self._partitions)
-        others = await self._count(period, scores_to_count(own), asked, wants_above=wants_above)
+        others = await self._count(period, scores_to_count(own), partitions=asked, wants_above=wants_above)
         return Ranked(places(own, others, users=by_partition), as_of_ms(own.values(), others.values()))
 
     async def page(self, period: PeriodId, start: Mark | None, *, limit: int, is_back: bool = False) -> RankedPage:
@@ -61,7 +61,7 @@ class ShardRanks:
         while asks := walk.asks():
             await self._advance(walk, period, asks=asks, is_back=is_back)
         scores = sorted({row.score for row in walk.rows})
-        counted = await self._count(period, scores, everywhere)
+        counted = await self._count(period, scores, partitions=everywhere)
         ranks = {score: 1 + sum(part.told.counts[n] for part in counted.values()) for n, score in enumerate(scores)}
         rows = [RankedRow(ranks[row.score], row) for row in walk.rows]
         return RankedPage(
@@ -89,7 +89,7 @@ class ShardRanks:
                 break
             step = max(1, -(-(high - low) // (PIVOTS + 1)))
             pivots = list(range(low + 1, high + 1, step))
-            counted = await self._count(period, [pivot - 1 for pivot in pivots], everywhere)
+            counted = await self._count(period, [pivot - 1 for pivot in pivots], partitions=everywhere)
             reached = [sum(part.told.counts[n] for part in counted.values()) >= rank for n in range(len(pivots))]
             first_missed = reached.index(False) if False in reached else len(pivots)
             low, high = (
@@ -131,7 +131,7 @@ class ShardRanks:
         walk.settle()
 
     async def _count(
-        self, period: PeriodId, scores: Sequence[int], partitions: Sequence[Partition], *, wants_above: bool = False
+        self, period: PeriodId, scores: Sequence[int], *, partitions: Sequence[Partition], wants_above: bool = False
     ) -> dict[Partition, Part[Better]]:
         """How many have more than each score: all scores of one partition in the same moment."""
         same = {"scores": list(scores), "wants_above": wants_above}

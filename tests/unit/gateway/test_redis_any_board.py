@@ -7,8 +7,7 @@ import pytest
 from contracts.counting import CountingRules
 from contracts.periods import Period, PeriodCalendar
 from gateway.postgres_closed import ClosedBoards
-from gateway.ranked import Ranks
-from gateway.redis_any_board import AnyBoard
+from gateway.redis_any_board import AnyBoard, Ranks
 
 CALENDAR = PeriodCalendar("all_time,daily")
 DAY = CALENDAR.parse("daily:2026-11-23")
