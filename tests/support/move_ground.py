@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from archiver.postgres_migrate import upgrade
 from contracts import redis_keys
@@ -159,7 +160,7 @@ class MoveGround:
         seen: list[str | None] = [""]
 
         async def is_settled() -> bool:
-            with suppress(OSError, ConnectionError):
+            with suppress(OSError, RedisError):
                 seen[0] = await self.fault()
             return seen[0] is None
 

@@ -57,7 +57,7 @@ class FakeRedis:
     rows: Counter[str] = field(default_factory=Counter)
 
 
-def progress_of(shard: ShardId, state: State, epoch: Epoch) -> Progress:
+def progress_of(shard: ShardId, state: State, *, epoch: Epoch) -> Progress:
     return Progress(shard, state, epoch, False, "", "", 0, Offset(0), LogMs(0), None, 0, 0)
 
 
@@ -68,7 +68,7 @@ class FakeWorld:
         assert set(left_out) <= RULES
         self._rules = RULES - set(left_out)
         self._redis = {shard: FakeRedis() for shard in SHARDS}
-        self._redis[SHARDS[0]].progress = progress_of(SHARDS[0], State.OWNED, Epoch(1))
+        self._redis[SHARDS[0]].progress = progress_of(SHARDS[0], State.OWNED, epoch=Epoch(1))
         self._saves = {shard: [copy.deepcopy(redis)] for shard, redis in self._redis.items()}
 
     def _wrong(self, rule: str, is_wrong: bool) -> bool:
@@ -121,7 +121,7 @@ class FakeWorld:
                 return Event.REFUSED
         if "wipe empties" in self._rules:
             self._redis[shard].rows = Counter()
-        self._redis[shard].progress = replace(progress_of(shard, state, epoch), token=token)
+        self._redis[shard].progress = replace(progress_of(shard, state, epoch=epoch), token=token)
         self._save(shard)
         return Event.DONE
 

@@ -25,6 +25,7 @@ from contracts.partition_key import partition_of
 from contracts.periods import ALL_TIME
 from contracts.progress import Progress, State, read_progress
 from contracts.record import ActionRecord, encode
+from contracts.shard_map import ShardEntry
 from contracts.tops import ShardTop, decode_shard_top
 from foundation.kafka_topics import create_topics
 from foundation.postgres_connect import connect
@@ -244,10 +245,11 @@ async def test_fenced_partition_waits_alone_and_goes_on_after_the_abort(ground: 
     """First without new records, then with some: neither ends the session."""
     first, _ = await serving(ground)
     owners = await ground.owners()
+    await ground.store.join(ShardEntry(S3, ground.addresses[S3], 100))  # its worker does not run: nobody carries out
     fenced, *others = sorted(partition for partition, shard in owners.items() if shard == S1)
     for seed in (2, 4):
         epoch = (await ground.store.read()).map.owners[fenced].epoch + 1  # type: ignore[union-attr]
-        await ground.intend(fenced, S1, target=S2)
+        await ground.intend(fenced, S1, target=S3)
         fields = {"epoch": str(epoch), "fenced": "1", "token": "mover"}
         await ground.redis[S1].hset(redis_keys.progress(fenced), mapping=fields)  # type: ignore[arg-type]
         if seed == 4:

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from contracts import redis_keys
 from contracts.ids import Partition
-from contracts.moves import MovePhase
+from contracts.moves import MoveLimits, MovePhase
+from contracts.periods import ALL_TIME
 from tests.support.gated_worker import FORGETTING
 from tests.support.move_ground import PARTITIONS, S1, S2, MoveGround, move_ground
 from tests.support.services import StartPostgres, StartValkey
@@ -94,3 +96,69 @@ async def wait_a_while() -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(FROZEN_S):
             await never.wait()
+
+
+async def test_source_that_is_gone_for_good_is_made_from_the_log(ground: MoveGround) -> None:
+    """Its leftovers stay listed until an operator gives them up; they would be removed if it came back."""
+    partition = Partition(1)
+    with ground.gate_at("looking"):
+        order = await ground.move(partition)
+        await ground.until_reached()
+        await ground.servers[order.source].stop(grace_s=0)
+        await ground.workers[order.source].kill()
+    report = await ground.until_told(partition, MovePhase.FORGETTING)
+    assert (report.reason, report.attempts) == ("from log", 1)
+    assert (await ground.owners())[partition].forget == (order.source,)
+    await ground.servers[order.source].start()
+    await ground.worker(order.source)
+    await ground.act(60, seed=9)
+    await ground.until_settled()
+
+
+async def test_aborted_move_leaves_nothing_behind_and_undone_one_comes_back(ground: MoveGround) -> None:
+    partition = Partition(2)
+    for step in ("fencing", "copying", "owning", "switching"):
+        with ground.gate_at(step):
+            order = await ground.move(partition)
+            await ground.until_reached()
+            await ground.store.abort([partition])
+        await ground.act(40, seed=len(step))
+        await ground.until_settled()
+        assert (await ground.owners())[partition].shard == order.source
+        assert (await ground.report(partition)).phase is MovePhase.ABORTED
+    for _ in range(2):
+        await ground.move(partition)
+        await ground.until_settled()
+    assert (await ground.owners())[partition].shard == order.source
+
+
+async def test_pause_holds_what_is_not_fenced_and_ends_what_is(ground: MoveGround) -> None:
+    with ground.gate_at("wiping"):
+        await ground.move(Partition(0))
+        await ground.until_reached()
+        await ground.store.set_limits(MoveLimits(is_paused=True))
+        await ground.move(Partition(3))
+    await ground.until_told(Partition(0), MovePhase.DONE)
+    report = await ground.until_told(Partition(3), MovePhase.WAITING)
+    assert report.reason == "moves are paused"
+    await ground.act(40, seed=5)
+    await ground.store.set_limits(MoveLimits(users_per_s_max=10))
+    await ground.until_settled()
+    slow, free = await ground.report(Partition(3)), await ground.report(Partition(0))
+    assert slow.paused_ms is not None
+    assert free.paused_ms is not None
+    assert slow.paused_ms > 700, "some 15 users at 10 a second"
+
+
+async def test_row_altered_on_its_way_is_found_and_copied_again(ground: MoveGround) -> None:
+    partition = Partition(1)
+    with ground.gate_at("verifying"):
+        order = await ground.move(partition)
+        await ground.until_reached()
+        board = redis_keys.scores(partition, ALL_TIME)
+        first: Any = await ground.redis[order.target].zrange(board, 0, 0)
+        await ground.redis[order.target].zincrby(board, 1, first[0])
+    await ground.until_settled()
+    report = await ground.report(partition)
+    assert report.attempts == 2
+    assert "copy_differs" in ground.workers[order.target].log
