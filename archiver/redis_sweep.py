@@ -10,8 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 from contracts import redis_keys
 from contracts.ids import Offset, Partition, PeriodId
 from foundation.logs import get_log
-from foundation.redis_connect import connect
-from foundation.settings import ShardAddress
+from foundation.mapped_shards import MappedShards
 
 DROP_BOARDS: Final = "sb_closed1_drop_boards"
 BOARDS_PER_CALL: Final = 16
@@ -23,8 +22,8 @@ _SCORES: Final = ":scores:"
 class Sweep:
     """One for all shards; `run` may be called again and again, never twice at once."""
 
-    def __init__(self, shards: Sequence[ShardAddress]) -> None:
-        self._shards = [(shard.shard, connect(shard.url)) for shard in shards]
+    def __init__(self, shards: MappedShards) -> None:
+        self._shards = shards
 
     async def run(self, closed: Mapping[PeriodId, Sequence[Offset]], *, deployment: str) -> int:
         """Drop what is closed; return the number of boards, counted per partition.
@@ -32,7 +31,7 @@ class Sweep:
         Shards that are away, or whose Redis belongs to another deployment, are left alone.
         """
         dropped = 0
-        for shard, redis in self._shards:
+        for shard, redis in (await self._shards.current()).items():
             try:
                 dropped += await self._sweep(redis, closed, deployment=deployment)
             except (RedisError, OSError) as error:
@@ -41,8 +40,7 @@ class Sweep:
 
     async def close(self) -> None:
         """May be called twice."""
-        for _, redis in self._shards:
-            await redis.aclose()
+        await self._shards.close()
 
     async def _sweep(self, redis: Redis, closed: Mapping[PeriodId, Sequence[Offset]], *, deployment: str) -> int:
         mark: Any = await redis.hget(redis_keys.CLUSTER, "deployment")

@@ -16,6 +16,7 @@ from contracts.ids import Offset, Partition
 from foundation.http_internal import InternalPort, Readiness
 from foundation.kafka_cluster import read_cluster_mark
 from foundation.logs import get_log
+from foundation.mapped_shards import MappedShards
 from foundation.metrics import Metrics
 from foundation.postgres_connect import AWAY, connect
 from foundation.postgres_mark import store_postgres_mark
@@ -43,10 +44,11 @@ class Archiver:
     """One archiver process."""
 
     def __init__(self, settings: Settings) -> None:
+        common = settings.common
         self._settings = settings
         self.metrics = ArchiverMetrics(Metrics())
         self._session: Session | None = None
-        self._sweep = Sweep(settings.common.shards)
+        self._sweep = Sweep(MappedShards(common.shards, postgres_url=common.postgres_url, name="shardboard archiver"))
 
     async def run(self, stop: StopSignal) -> None:
         """Until `stop` is set; a server that is away is tried again and again. Raises Refused, in a group."""

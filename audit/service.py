@@ -16,8 +16,8 @@ from foundation.health import ProgressHealth
 from foundation.http_internal import InternalPort, Readiness
 from foundation.kafka_topics import check_topic
 from foundation.logs import get_log
+from foundation.mapped_shards import MappedShards
 from foundation.metrics import Metrics
-from foundation.redis_connect import connect
 from foundation.service import StopSignal
 
 RETRY_S: Final = 1.0
@@ -43,7 +43,7 @@ class Auditor:
         self._settings = settings
         common = settings.common
         self._audit = Audit(common.rules, common.calendar)
-        self._shards = {address.shard: connect(address.url, connections_max=1) for address in common.shards}
+        self._shards = MappedShards(common.shards, postgres_url=common.postgres_url, name="shardboard auditor")
         self._health = ProgressHealth()
         self._since_s = monotonic_s()
         self.metrics = Metrics()
@@ -70,8 +70,7 @@ class Auditor:
                     get_log().warning("audit_interrupted", error=f"{type(error).__name__}: {error}")
                     await stop.sleep(RETRY_S)
         finally:
-            for redis in self._shards.values():
-                await redis.aclose()
+            await self._shards.close()
 
     async def _follow(self, stop: StopSignal) -> None:
         """From the log's beginning until `stop` is set or Kafka's client gives up; then the count begins anew."""
@@ -93,7 +92,7 @@ class Auditor:
 
     async def _round(self, log: LogFollower, partitions: int, *, stop: StopSignal) -> None:
         try:
-            stored = await read_totals(self._shards, partitions)
+            stored = await read_totals(await self._shards.current(), partitions)
         except RedisError as error:
             get_log().warning("shard_away", error=f"{type(error).__name__}: {error}")
             return

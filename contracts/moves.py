@@ -146,6 +146,13 @@ class StoredMap:
         """Where the shard's Redis is, None for a shard that does not take part."""
         return next((entry.url for entry in self.shards if entry.shard == shard), None)
 
+    @property
+    def serving(self) -> tuple[ShardEntry, ...]:
+        """Whom to ask about partitions: all but those that leave and have given everything up, which may be gone."""
+        owners = () if self.map is None else self.map.owners
+        wanted = {owner.shard for owner in owners} | {owner.move.target for owner in owners if owner.move is not None}
+        return tuple(entry for entry in self.shards if entry.shard in wanted or not entry.is_leaving)
+
 
 encode_stored_map: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(StoredMap)

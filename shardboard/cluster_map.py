@@ -31,11 +31,7 @@ async def with_shards_of_map(common: CommonSettings) -> CommonSettings:
     stored = await read_map(common)
     if stored is None or stored.map is None:
         return common
-    wanted = {owner.shard for owner in stored.map.owners}
-    wanted |= {owner.move.target for owner in stored.map.owners if owner.move is not None}
-    # One that has given everything up may be gone: nobody has to ask it.
-    shards = tuple(ShardAddress(e.shard, e.url) for e in stored.shards if e.shard in wanted or not e.is_leaving)
-    return replace(common, shards=shards)
+    return replace(common, shards=tuple(ShardAddress(entry.shard, entry.url) for entry in stored.serving))
 
 
 async def read_map(common: CommonSettings) -> StoredMap | None:

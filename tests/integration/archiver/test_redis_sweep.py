@@ -5,6 +5,7 @@ from typing import Any
 from archiver.redis_sweep import Sweep
 from contracts import redis_keys
 from contracts.ids import Offset, Partition, PeriodId, ShardId
+from foundation.mapped_shards import MappedShards
 from foundation.settings import ShardAddress
 
 CLOSED, RUNNING = PeriodId("daily:2026-01-30"), PeriodId("daily:2026-01-31")
@@ -37,7 +38,8 @@ async def boards(redis: Any, period: PeriodId) -> set[int]:
 
 async def test_drops_closed_boards_where_it_may(any_redis: Any, any_redis_url: str) -> None:
     await fill(any_redis)
-    sweep = Sweep([ShardAddress(ShardId("s1"), any_redis_url), ShardAddress(ShardId("s2"), "redis://127.0.0.1:1/0")])
+    away = ShardAddress(ShardId("s2"), "redis://127.0.0.1:1/0")
+    sweep = Sweep(MappedShards([ShardAddress(ShardId("s1"), any_redis_url), away]))
     try:
         assert await sweep.run(ENDS, deployment="here") == 2
         assert await boards(any_redis, CLOSED) == {1, 2, 3, 4}
@@ -52,7 +54,7 @@ async def test_drops_closed_boards_where_it_may(any_redis: Any, any_redis_url: s
 
 async def test_leaves_another_deployments_redis_alone(any_redis: Any, any_redis_url: str) -> None:
     await fill(any_redis)
-    sweep = Sweep([ShardAddress(ShardId("s1"), any_redis_url)])
+    sweep = Sweep(MappedShards([ShardAddress(ShardId("s1"), any_redis_url)]))
     try:
         assert await sweep.run(ENDS, deployment="elsewhere") == 0
     finally:

@@ -30,6 +30,14 @@ def test_kept_map_is_read_as_it_was_written() -> None:
         decode_stored_map(b'{"version":1}')
 
 
+def test_who_leaves_is_asked_as_long_as_partitions_are_or_go_there() -> None:
+    both, first = KNOWN.shards, KNOWN.shards[:1]
+    assert KNOWN.serving == both, "s2 owns one, and receives one"
+    assert later(8, Ownership(S1, Epoch(3), move=Move(Epoch(4), S2))).serving == both
+    assert later(8, Ownership(S1, Epoch(5), forget=(S2,))).serving == first
+    assert StoredMap(version=0, map=None, shards=first).serving == first
+
+
 def test_any_map_may_follow_none() -> None:
     assert went_back(None, KNOWN) is None
     assert went_back(StoredMap(version=9, map=None, shards=()), KNOWN) is None
