@@ -232,11 +232,18 @@ class MapStore:
         return partitions
 
     async def replace_map(
-        self, owners: Mapping[Partition, Ownership], shards: Sequence[ShardEntry], *, version_min: int
+        self,
+        owners: Mapping[Partition, Ownership],
+        shards: Sequence[ShardEntry],
+        *,
+        version_min: int,
+        seen: int | None = None,
     ) -> int:
         """Write these partitions as they are told by the shards themselves, moves dropped; return the map's version,
-        which is newer than `version_min`."""
+        which is newer than `version_min`. Raises Refused when the version is not `seen` any more."""
         async with self._change(version_min) as change:
+            if seen is not None and change.version != max(seen, version_min) + 1:
+                raise Refused(f"the map was changed meanwhile, to version {change.version - 1}: look again")
             await change.join(shards)
             rows = [(p, owner.shard, owner.epoch, owner.since) for p, owner in sorted(owners.items())]
             await change.connection.executemany(_sql("replace_partition"), rows)

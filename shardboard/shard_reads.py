@@ -65,7 +65,7 @@ class Shards:
     async def partitions(self) -> int | None:
         """P as the shards' Redis hold it; None when no worker has been there yet. Raises ShardUnreachable."""
         for shard in self._redis:
-            number = await self._ask(shard, lambda redis: redis.hget(redis_keys.CLUSTER, "partitions"))
+            number = await self.ask(shard, lambda redis: redis.hget(redis_keys.CLUSTER, "partitions"))
             if number is not None:
                 return int(number)
         return None
@@ -85,7 +85,7 @@ class Shards:
             return await pipe.execute()
 
         found = {}
-        for number, fields in enumerate(await self._ask(shard, read)):
+        for number, fields in enumerate(await self.ask(shard, read)):
             progress = read_progress({key.decode(): value.decode() for key, value in fields.items()})
             if progress is not None:
                 found[Partition(number)] = progress
@@ -103,7 +103,7 @@ class Shards:
             async def chunk(redis: Redis, at: int = cursor) -> Any:
                 return await redis.zscan(key, at, count=CHUNK_ROWS)
 
-            cursor, pairs = await self._ask(shard, chunk)
+            cursor, pairs = await self.ask(shard, chunk)
             rows = {user: score for user, score in pairs if user not in told}
             told.update(rows)
             if rows:
@@ -115,13 +115,14 @@ class Shards:
         self, shard: ShardId, partition: Partition, *, period: PeriodId, rows: Mapping[bytes, float]
     ) -> list[ScoreRow]:
         key = redis_keys.scored_at(partition, period)
-        times = await self._ask(shard, lambda redis: redis.hmget(key, list(rows)))
+        times = await self.ask(shard, lambda redis: redis.hmget(key, list(rows)))
         return [
             ScoreRow(user.decode(), int(score), int(at or 0), partition)
             for (user, score), at in zip(rows.items(), times, strict=True)
         ]
 
-    async def _ask(self, shard: ShardId, call: Any) -> Any:
+    async def ask(self, shard: ShardId, call: Any) -> Any:
+        """What `call` gets from the shard's client. Raises ShardUnreachable."""
         try:
             return await call(self._redis[shard])
         except (RedisError, OSError) as error:

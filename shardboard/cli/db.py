@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from shardboard.cli.options import DataDirOption, Output, OutputOption
-from shardboard.cli.postgres import with_postgres
+from shardboard.cli.postgres import with_map_store, with_postgres
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -68,7 +68,8 @@ def rebuild_map(
     output: OutputOption = Output.TABLE,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Rebuild the shard map after a loss of Postgres, from what every shard's Redis holds: the newest epoch wins.
+    """Rebuild the shard map after a loss of Postgres, or after a restore from an old backup, from what every shard's
+    Redis holds: the newest epoch wins. Workers follow the new map at once.
 
     All shards must answer. Nothing is written when two shards hold a partition at the same epoch, when none holds it,
     or when Postgres has a newer epoch: those are told. Run it while no partition is being moved.
@@ -93,7 +94,9 @@ def rebuild_map(
 
     common = load_common(find_deployment(data_dir, os.environ).environ)
     try:
-        report = with_postgres(data_dir, lambda connection: run(connection, common.shards, is_applied=apply))
+        report = with_map_store(
+            data_dir, lambda store: run(store, common.shards, is_applied=apply), name="db rebuild-map"
+        )
     except ShardUnreachable as error:
         raise CommandError(ExitCode.FAILED, str(error)) from error
     if output is Output.JSON:

@@ -1,26 +1,20 @@
 """The deployment's Postgres, for the commands that need nothing else of it."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from foundation.postgres_connect import Connection
+    from foundation.postgres_map import MapStore
 
 _T = TypeVar("_T")
 
 
 def with_postgres(data_dir: "Path | None", run: "Callable[[Connection], Awaitable[_T]]") -> _T:
     """Connect to the deployment's Postgres, run, disconnect. Raises CommandError."""
-    import asyncio
-
-    import asyncpg
-
-    from contracts.exit_codes import ExitCode
-    from foundation.postgres_connect import AWAY, connect
-    from foundation.service import Refused
-    from shardboard.command_error import CommandError
+    from foundation.postgres_connect import connect
 
     async def connected(url: str) -> _T:
         connection = await connect(url, name="shardboard command")
@@ -29,9 +23,36 @@ def with_postgres(data_dir: "Path | None", run: "Callable[[Connection], Awaitabl
         finally:
             connection.terminate()
 
+    return _answered(data_dir, connected)
+
+
+def with_map_store(data_dir: "Path | None", run: "Callable[[MapStore], Awaitable[_T]]", *, name: str) -> _T:
+    """The same with the store of the shard map; `name` goes to its history. Raises CommandError."""
+    from foundation.postgres_map import MapStore
+
+    async def connected(url: str) -> _T:
+        store = MapStore(url, name=name)
+        try:
+            return await run(store)
+        finally:
+            await store.close()
+
+    return _answered(data_dir, connected)
+
+
+def _answered(data_dir: "Path | None", run: "Callable[[str], Coroutine[Any, Any, _T]]") -> _T:
+    import asyncio
+
+    import asyncpg
+
+    from contracts.exit_codes import ExitCode
+    from foundation.postgres_connect import AWAY
+    from foundation.service import Refused
+    from shardboard.command_error import CommandError
+
     url = _postgres_url(data_dir)
     try:
-        return asyncio.run(connected(url))
+        return asyncio.run(run(url))
     except Refused as error:
         raise CommandError(ExitCode.REFUSED, str(error)) from error
     except (asyncpg.PostgresError, ValueError, *AWAY) as error:

@@ -6,8 +6,10 @@ from typing import Literal
 import msgspec
 
 from contracts.exit_codes import ExitCode
-from contracts.ids import Partition, ShardId
+from contracts.ids import Epoch, Partition, ShardId
+from contracts.moves import StoredMap
 from contracts.progress import Progress, State
+from contracts.shard_map import Ownership
 
 Finding = Literal["same", "new", "changed", "conflict", "missing", "newer_in_postgres"]
 
@@ -21,6 +23,8 @@ class RebuiltPartition(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int | None
     stored_owner: str | None
     stored_epoch: int | None
+    since: int | None = None
+    """Since which epoch the owner has it, as far as its own state tells."""
     others: tuple[str, ...] = ()
     """Other shards that hold it, as shard@epoch:state."""
 
@@ -30,6 +34,24 @@ class MapReport(msgspec.Struct, frozen=True, kw_only=True):
 
     partitions: tuple[RebuiltPartition, ...]
     applied: bool
+    stored_version: int = 0
+    """Of the map in Postgres."""
+    known_version: int = 0
+    """The newest that a shard's Redis keeps."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the shards know a newer map than Postgres: none of them follows it, even if it is right."""
+        return self.known_version > self.stored_version
+
+    @property
+    def owners(self) -> dict[Partition, Ownership]:
+        """The rows to write."""
+        return {
+            Partition(row.partition): Ownership(ShardId(row.owner), Epoch(row.epoch), Epoch(row.since))
+            for row in self.changes
+            if row.owner is not None and row.epoch is not None and row.since is not None
+        }
 
     @property
     def changes(self) -> tuple[RebuiltPartition, ...]:
@@ -46,7 +68,7 @@ class MapReport(msgspec.Struct, frozen=True, kw_only=True):
         """Faults first; then whether there was, or is, anything to write."""
         if self.faults:
             return ExitCode.REFUSED
-        if not self.changes:
+        if not self.changes and not self.is_behind:
             return ExitCode.NOTHING_TO_DO
         return ExitCode.OK if self.applied else ExitCode.DIFFERENT
 
@@ -55,29 +77,43 @@ def rebuild(
     partitions: int,
     held: Mapping[Partition, Sequence[tuple[ShardId, Progress]]],
     *,
-    stored: Mapping[Partition, tuple[ShardId, int]],
+    stored: StoredMap,
+    known: StoredMap | None = None,
 ) -> MapReport:
-    """Compare what the shards hold with what Postgres has."""
+    """Compare what the shards hold with what Postgres has. `known`: the newest map that a shard keeps, for the epochs
+    that were drawn and have reached no Redis: those of moves that had only been intended."""
+    before = dict(enumerate(stored.map.owners if stored.map is not None else ()))
+    drawn = dict(enumerate(known.map.owners if known is not None and known.map is not None else ()))
     rows = [
-        _row(partition, held.get(partition, ()), stored=stored.get(partition))
+        _row(partition, held.get(partition, ()), stored=before.get(partition), known=drawn.get(partition))
         for partition in map(Partition, range(partitions))
     ]
-    return MapReport(partitions=tuple(rows), applied=False)
+    return MapReport(
+        partitions=tuple(rows),
+        applied=False,
+        stored_version=stored.version,
+        known_version=known.version if known is not None else 0,
+    )
 
 
 def _row(
-    partition: Partition, held: Sequence[tuple[ShardId, Progress]], *, stored: tuple[ShardId, int] | None
+    partition: Partition,
+    held: Sequence[tuple[ShardId, Progress]],
+    *,
+    stored: Ownership | None,
+    known: Ownership | None,
 ) -> RebuiltPartition:
     # A fenced state was given away at its epoch; what it was given to is owned at the same one, or never became owned.
     ranked = sorted(held, key=_rank, reverse=True)
-    owner, epoch = _owner(ranked)
+    owner, epoch = _owner(ranked, known)
     return RebuiltPartition(
         partition=partition,
-        finding=_finding(ranked, stored),
+        finding=_finding(ranked, stored, wanted=None if owner is None or epoch is None else (owner, epoch)),
         owner=owner,
         epoch=epoch,
-        stored_owner=stored[0] if stored else None,
-        stored_epoch=stored[1] if stored else None,
+        since=ranked[0][1].epoch if ranked else None,
+        stored_owner=stored.shard if stored else None,
+        stored_epoch=stored.epoch if stored else None,
         others=tuple(f"{shard}@{progress.epoch}:{progress.state.value}" for shard, progress in ranked[1:]),
     )
 
@@ -87,29 +123,31 @@ def _rank(item: tuple[ShardId, Progress]) -> tuple[int, bool, bool]:
     return (progress.epoch, progress.state is State.OWNED, not progress.fenced)
 
 
-def _owner(ranked: Sequence[tuple[ShardId, Progress]]) -> tuple[ShardId | None, int | None]:
+def _owner(ranked: Sequence[tuple[ShardId, Progress]], known: Ownership | None) -> tuple[ShardId | None, int | None]:
     """The best holder and the epoch to claim it at. A fence is lifted only by a claim at a newer epoch: the move that
-    it belongs to is forgotten with the map, as by an abort."""
+    it belongs to is forgotten with the map, as by an abort; so is one that had only been intended."""
     if not ranked:
         return None, None
     shard, progress = ranked[0]
-    return shard, progress.epoch + (1 if progress.fenced else 0)
+    drawn = known.newest_epoch if known is not None else 0
+    return shard, max(progress.epoch + 1, drawn + 1) if progress.fenced or drawn > progress.epoch else progress.epoch
 
 
-def _finding(ranked: Sequence[tuple[ShardId, Progress]], stored: tuple[ShardId, int] | None) -> Finding:
-    owner, epoch = _owner(ranked)
-    if owner is None or epoch is None:
+def _finding(
+    ranked: Sequence[tuple[ShardId, Progress]], stored: Ownership | None, *, wanted: tuple[ShardId, int] | None
+) -> Finding:
+    if wanted is None:
         return "missing" if stored is None else "same"
     best = ranked[0][1]
     if any(other.epoch == best.epoch and _is_whole(other) for _, other in ranked[1:]):
         return "conflict"
     if stored is None:
         return "new"
-    if stored[1] > epoch:
+    if stored.epoch > wanted[1]:
         return "newer_in_postgres"
-    if stored == (owner, epoch):
+    if (stored.shard, stored.epoch) == wanted:
         return "same"
-    return "conflict" if stored[1] == epoch else "changed"
+    return "conflict" if stored.epoch == wanted[1] else "changed"
 
 
 def _is_whole(progress: Progress) -> bool:

@@ -2,49 +2,59 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any
 
 import msgspec
+from redis.asyncio import Redis
 
-from contracts.clock import now_ms
+from contracts import redis_keys
 from contracts.ids import Partition, ShardId
+from contracts.moves import WEIGHT_DEFAULT, StoredMap, decode_stored_map
 from contracts.progress import Progress
-from foundation.postgres_connect import Connection
+from contracts.shard_map import ShardEntry
+from foundation.postgres_map import MapStore
 from foundation.service import Refused
 from foundation.settings import ShardAddress
 from shardboard.rebuild.choose import MapReport, rebuild
 from shardboard.shard_reads import Shards
 
-WEIGHT_DEFAULT: Final = 100
-_LOCK = "LOCK TABLE partition_map IN EXCLUSIVE MODE"
-_READ = "SELECT partition, owner, epoch FROM partition_map"
-_PUT_SHARD = "INSERT INTO shards (shard, url, weight, added_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
-_PUT_PARTITION = """INSERT INTO partition_map (partition, owner, epoch) VALUES ($1, $2, $3)
-ON CONFLICT (partition) DO UPDATE
-SET owner = excluded.owner, epoch = excluded.epoch, move_epoch = NULL, target = NULL, forget = '{}'
-WHERE partition_map.epoch < excluded.epoch"""
-_PUT_HISTORY = """INSERT INTO map_history (version, changed_ms, changed_by, change)
-SELECT coalesce(max(version), 0) + 1, $1, 'db rebuild-map', $2::jsonb FROM map_history"""
 
-
-async def rebuild_map(connection: Connection, shards: Sequence[ShardAddress], *, is_applied: bool) -> MapReport:
-    """The map as the shards tell it; written if `is_applied` and nothing is in the way.
+async def rebuild_map(store: MapStore, shards: Sequence[ShardAddress], *, is_applied: bool) -> MapReport:
+    """The map as the shards tell it; written if `is_applied`, nothing is in the way, and nobody changes it meanwhile.
 
     Raises ShardUnreachable, Refused when no worker was ever there, PostgresError or one of `postgres_connect.AWAY`.
     """
-    partitions, held = await _read_shards(shards)
-    async with connection.transaction():
-        await connection.execute(_LOCK)  # nobody else draws an epoch between reading and writing
-        stored = {Partition(row[0]): (ShardId(row[1]), int(row[2])) for row in await connection.fetch(_READ)}
-        report = rebuild(partitions, held, stored=stored)
-        if not is_applied or report.faults or not report.changes:
-            return report
-        for address in shards:
-            await connection.execute(_PUT_SHARD, address.shard, address.url, WEIGHT_DEFAULT, now_ms())
-        await connection.executemany(_PUT_PARTITION, [(row.partition, row.owner, row.epoch) for row in report.changes])
-        change = msgspec.json.encode({"rebuilt": report.changes}).decode()
-        await connection.execute(_PUT_HISTORY, now_ms(), change)
+    stored = await store.read()
+    known = await _newest_kept(shards)
+    entries = _entries(shards, stored, known)
+    partitions, held = await _read_shards([ShardAddress(entry.shard, entry.url) for entry in entries])
+    report = rebuild(partitions, held, stored=stored, known=known)
+    if not is_applied or report.faults or not (report.changes or report.is_behind):
+        return report
+    await store.replace_map(report.owners, entries, version_min=report.known_version, seen=stored.version)
     return msgspec.structs.replace(report, applied=True)
+
+
+def _entries(shards: Sequence[ShardAddress], stored: StoredMap, known: StoredMap | None) -> list[ShardEntry]:
+    """Every shard that anybody knows of, at the address that the settings give first of all."""
+    entries = {entry.shard: entry for entry in (*(known.shards if known is not None else ()), *stored.shards)}
+    for address in shards:
+        before = entries.get(address.shard)
+        weight, is_leaving = (before.weight, before.is_leaving) if before is not None else (WEIGHT_DEFAULT, False)
+        entries[address.shard] = ShardEntry(address.shard, address.url, weight, is_leaving)
+    return list(entries.values())
+
+
+async def _newest_kept(addresses: Sequence[ShardAddress]) -> StoredMap | None:
+    """The newest map that the shards of the settings keep. Raises ShardUnreachable."""
+
+    async def kept(redis: Redis) -> Any:
+        return await redis.hget(redis_keys.LAST_MAP, "map")
+
+    async with Shards(tuple(addresses)) as shards:
+        found = await asyncio.gather(*(shards.ask(shard, kept) for shard in shards.ids))
+    maps = [decode_stored_map(data) for data in found if data is not None]
+    return max(maps, key=lambda stored: stored.version, default=None)
 
 
 async def _read_shards(

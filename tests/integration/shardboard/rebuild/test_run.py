@@ -9,7 +9,9 @@ from redis.asyncio import Redis
 
 from contracts import redis_keys
 from contracts.exit_codes import ExitCode
-from contracts.ids import Partition
+from contracts.ids import Epoch, Partition, ShardId
+from contracts.moves import StoredMap, encode_stored_map
+from contracts.shard_map import Move, Ownership, ShardEntry, ShardMap
 from foundation.postgres_connect import connect
 from tests.support.command import valid
 from tests.support.processes import Ended, command
@@ -68,6 +70,25 @@ async def test_map_is_shown_then_written_then_right(ground: Ground) -> None:
     assert await ground.fetch("SELECT shard, weight FROM shards ORDER BY 1") == [("s1", 100), ("s2", 100)]
     assert await ground.fetch("SELECT version, changed_by FROM map_history") == [(1, "db rebuild-map")]
     assert (await ground.rebuild("--apply")).code == ExitCode.NOTHING_TO_DO
+
+
+async def test_map_is_newer_than_any_that_a_shard_keeps(ground: Ground) -> None:
+    """A shard that joined later stands in the kept map alone, and so does the epoch of a move."""
+    await ground.hold(ground.s1, 0)
+    await ground.hold(ground.s2, 1, epoch="4")
+    await ground.hold(ground.s1, 2, epoch="2")
+    s1, s2 = ShardId("s1"), ShardId("s2")
+    owners = (Ownership(s1, Epoch(1)), Ownership(s1, Epoch(3), move=Move(Epoch(4), s2)), Ownership(s1, Epoch(2)))
+    url = ground.environ["SHARDBOARD_SHARDS"].partition("s2=")[2]
+    kept = StoredMap(version=30, map=ShardMap(30, owners), shards=(ShardEntry(s2, url, 50),))
+    fields: Any = {"version": "30", "shard": "s1", "map": encode_stored_map(kept)}
+    await ground.s1.hset(redis_keys.LAST_MAP, mapping=fields)
+    ground.environ["SHARDBOARD_SHARDS"] = ground.environ["SHARDBOARD_SHARDS"].partition(",")[0]
+    assert (await ground.rebuild("--apply")).code == ExitCode.OK
+    rows = await ground.fetch("SELECT owner, epoch, since FROM partition_map ORDER BY partition")
+    assert rows == [("s1", 1, 1), ("s2", 4, 4), ("s1", 2, 2)]
+    assert await ground.fetch("SELECT version FROM map_state") == [(31,)]
+    assert await ground.fetch("SELECT shard, weight FROM shards ORDER BY 1") == [("s1", 100), ("s2", 50)]
 
 
 async def test_doubt_writes_nothing(ground: Ground) -> None:
