@@ -25,7 +25,7 @@ class Image:
     env: dict[str, str] = field(default_factory=dict)
 
 
-_DURABLE = ("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
+_DURABLE = ("--protected-mode", "no", "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
 VALKEY = Image("valkey/valkey:9.1", 6379, "redis://{host}:{port}/0", command=("valkey-server", *_DURABLE))
 REDIS7 = Image("redis:7", 6379, "redis://{host}:{port}/0", command=("redis-server", *_DURABLE))
 POSTGRES = Image(
