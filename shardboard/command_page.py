@@ -1,5 +1,6 @@
 """The page docs/cli.md: made from the commands themselves, so that it cannot describe another option."""
 
+import re
 from typing import Any, Final
 
 from typer.main import get_command
@@ -16,6 +17,7 @@ stderr; `--output json` prints one document that [a schema](schemas/) describes.
 Exit codes are the same everywhere: 0 well · 1 something differs or was refused · 2 usage · 3 refused · 4 stalled or
 timed out · 5 failed · 6 nothing to do · 7 could not be told.
 """
+_EXAMPLES: Final = re.compile(r"^Examples?:", re.MULTILINE)
 _EVERYWHERE: Final = ("help", "install_completion", "show_completion")
 
 
@@ -45,9 +47,10 @@ def _described(command: Any, path: str, *, depth: int) -> list[str]:
 
 
 def _prose(text: str) -> str:
-    """The example as code; everything else as it stands."""
-    before, found, example = text.partition("Example:")
-    return before.strip() + (f"\n\n```sh\n{example.strip()}\n```" if found else "")
+    """The examples as code; everything else as it stands."""
+    before, *examples = _EXAMPLES.split(text)
+    lines = [" ".join(line.split()) for line in "".join(examples).split("  ·")]
+    return before.strip() + ("\n\n```sh\n" + "\n".join(lines) + "\n```" if examples else "")
 
 
 def _row(parameter: Any) -> str | None:

@@ -222,8 +222,12 @@ def test_its_own_refusals_are_problem_documents() -> None:
 
 
 async def _until_event(stream: aiohttp.ClientResponse, *, version: int) -> None:
-    while (await stream.content.readline()).strip() != b"id: %d" % version:
-        pass
+    """Read on until the board of this version came."""
+    while True:
+        line = await stream.content.readline()
+        assert line, "the stream ended"
+        if line.startswith(b"data:") and json.loads(line.removeprefix(b"data:")).get("version") == version:
+            return
 
 
 def _self_signed(path: Path) -> Path:

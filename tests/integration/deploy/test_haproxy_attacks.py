@@ -117,7 +117,7 @@ async def test_nothing_is_smuggled(guarded: Balanced, edge_environ: dict[str, st
         (b"GET / HTTP/1.1\r\nHost: board.example\r\nX: " + b"a" * 65_536 + b"\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: board.example\r\n" + b"X: y\r\n" * 1_000 + b"\r\n", 400),
         (b"GET /" + b"a" * 65_536 + b" HTTP/1.1\r\nHost: board.example\r\n\r\n", 400),
-        (b"POST /actions HTTP/1.1\r\nHost: board.example\r\nContent-Length: 100000000\r\n\r\n", 413),
+        (b"POST /actions HTTP/1.1\r\nHost: board.example\r\nContent-Length: 100000000\r\n\r\n" + b"a" * 65_536, 413),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", 400),
     ],
