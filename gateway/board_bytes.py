@@ -1,9 +1,12 @@
 """A board as bytes: the JSON body and its ETag, made once per change and shared by every reader. Pure."""
 
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from contracts.ids import PeriodId
 from contracts.tops import GlobalTop
@@ -18,6 +21,9 @@ class BoardEntry(msgspec.Struct, frozen=True):
     user_id: str
     name: str | None
     score: int
+    previous_rank: int | UnsetType | None = UNSET
+    """The rank when the last closed day ended: on that day's board for a daily one, on this board for others. null: not
+    there then, or below its first hundred; absent: nothing to compare with."""
 
 
 class BoardAnswer(msgspec.Struct, frozen=True):
@@ -56,7 +62,23 @@ def empty_board(period: PeriodId) -> GlobalTop:
     )
 
 
-def answer_of(top: GlobalTop, limit: int, *, is_behind: bool) -> BoardAnswer:
+@dataclass(frozen=True, slots=True)
+class PreviousRanks:
+    """Ranks of a board's users some time ago."""
+
+    ranks: Mapping[str, int | None] = field(default_factory=dict)
+    is_whole: bool = False
+    """Whether who is not among them was not there; else it is not known."""
+
+    def of(self, user_id: str) -> int | UnsetType | None:
+        """The user's rank then."""
+        return self.ranks.get(user_id, None if self.is_whole else UNSET)
+
+
+NO_PREVIOUS: Final = PreviousRanks()
+
+
+def answer_of(top: GlobalTop, limit: int, *, is_behind: bool, previous: PreviousRanks = NO_PREVIOUS) -> BoardAnswer:
     """The first `limit` rows of a board."""
     return BoardAnswer(
         period=top.period,
@@ -66,16 +88,17 @@ def answer_of(top: GlobalTop, limit: int, *, is_behind: bool) -> BoardAnswer:
         stale=is_behind or bool(top.stale_shards),
         stale_shards=top.stale_shards,
         entries=tuple(
-            BoardEntry(rank, row.user_id, row.name, row.score)
+            BoardEntry(rank, row.user_id, row.name, row.score, previous.of(row.user_id))
             for rank, row in zip(top.ranks[:limit], top.rows[:limit], strict=True)
         ),
     )
 
 
-def ready_board(top: GlobalTop, limit: int, *, is_behind: bool) -> ReadyBoard:
+def ready_board(top: GlobalTop, limit: int, *, is_behind: bool, previous: PreviousRanks = NO_PREVIOUS) -> ReadyBoard:
     """The bytes of a board, with headers."""
-    body = _encoder.encode(answer_of(top, limit, is_behind=is_behind))
-    mark = ".s" if is_behind else ""
+    body = _encoder.encode(answer_of(top, limit, is_behind=is_behind, previous=previous))
+    # Gateways learn ranks of before at different moments: the tag is that of what is shown.
+    mark = (".s" if is_behind else "") + ("" if previous is NO_PREVIOUS else f".{zlib.crc32(body):08x}")
     etag = f'"{top.period}.{top.version}.{limit}{mark}"'.encode()
     tagged = ((b"etag", etag), _NO_CACHE)
     return ReadyBoard(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from contracts.ids import PeriodId
 from contracts.tops import GlobalTop
-from gateway.board_bytes import ReadyBoard, empty_board, ready_board
+from gateway.board_bytes import NO_PREVIOUS, PreviousRanks, ReadyBoard, empty_board, ready_board
 
 
 class BoardShelf:
@@ -17,6 +17,7 @@ class BoardShelf:
         self._boards: dict[PeriodId, GlobalTop] = {}
         self._archived: dict[PeriodId, GlobalTop] = {}
         self._ready: dict[PeriodId, dict[int, ReadyBoard]] = {}
+        self._previous: dict[PeriodId, PreviousRanks] = {}
         self._has_replaced_archived = False
         self._heard_at_s: float | None = None
         self.is_loaded = False
@@ -64,6 +65,24 @@ class BoardShelf:
         self._archived = found
         return changed
 
+    @property
+    def boards(self) -> dict[PeriodId, GlobalTop]:
+        """The boards of the cache. Not to be changed."""
+        return self._boards
+
+    def put_previous(self, previous: dict[PeriodId, PreviousRanks]) -> set[PeriodId]:
+        """Let entries carry these ranks of before from now on; return the boards that changed."""
+        both = self._previous.keys() | previous.keys()
+        changed = {period for period in both if self._previous.get(period) != previous.get(period)}
+        self._previous = previous
+        for period in changed:
+            self._ready.pop(period, None)
+        return changed
+
+    def previous(self, period: PeriodId) -> PreviousRanks:
+        """What the board's entries carry."""
+        return self._previous.get(period, NO_PREVIOUS)
+
     def heard(self, now_s: float) -> None:
         """The merger gave a sign of life then."""
         if self._heard_at_s is None or now_s > self._heard_at_s:
@@ -102,6 +121,6 @@ class BoardShelf:
         top = self.board(period, is_current=is_current)
         if top is None:
             return None
-        made = ready_board(top, limit, is_behind=self.is_stale(period))
+        made = ready_board(top, limit, is_behind=self.is_stale(period), previous=self.previous(period))
         self._ready.setdefault(period, {})[limit] = made
         return made

@@ -223,7 +223,9 @@ class StreamHub:
     def _answer(self, board: PeriodId, at_ms: int) -> BoardAnswer:
         top = self._shelf.board(board, is_current=self._reader.periods.is_current(board, at_ms))
         assert top is not None, "its bytes were made from it"
-        return answer_of(top, STREAM_LIMIT, is_behind=self._shelf.is_stale(board))
+        return answer_of(
+            top, STREAM_LIMIT, is_behind=self._shelf.is_stale(board), previous=self._shelf.previous(board)
+        )  # fmt: skip
 
     def _close_if_empty(self, topic: Topic) -> None:
         if not topic.clients and self._topics.get(topic.query.period) is topic:

@@ -75,6 +75,15 @@ class ClosedBoards:
         """The names of those who have one. Raises ArchiveAway."""
         return {UserId(user): name for user, name in await self._rows("names", list(users))}
 
+    async def ranks_of(self, period: PeriodId, users: Iterable[str]) -> dict[str, int]:
+        """The ranks that some users have on a closed board. Raises ArchiveAway."""
+        return dict(tuple(row) for row in await self._rows("ranks_of", period, list(users)))
+
+    async def snapshot(self, period: PeriodId, at_ms: int) -> dict[str, int]:
+        """The ranks of a running board's first hundred as the archiver noted them last before `at_ms`; none if it did
+        not. Raises ArchiveAway."""
+        return dict(tuple(row) for row in await self._rows("snapshot", period, at_ms))
+
     async def outcome(self, user: UserId, action_id: ActionId, *, offset: int | None) -> Archived | None:
         """What came of an action, None if it is not archived yet. Raises ArchiveAway."""
         rows = await self._rows("outcome", id16_of(user, action_id), user, offset)

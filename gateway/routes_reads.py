@@ -34,17 +34,17 @@ class ReadSide:
         self._store = MapStore(common.postgres_url, name="shardboard gateway")
         self._maps = MapFollower(self._store)
         self._shards = ShardReads(self._maps)
-        self._closed = ClosedBoards(common.postgres_url, mark=lambda: self._mark)
+        self.archive = ClosedBoards(common.postgres_url, mark=lambda: self._mark)
         ranks = ShardRanks(self._shards)
-        boards = AnyBoard(ranks, self._closed, rules=common.rules)
+        boards = AnyBoard(ranks, self.archive, rules=common.rules)
         signer = CursorSigner(settings.tokens.secret)
-        desk = ReadDesk(boards, self._closed, calendar=common.calendar, signer=signer)
+        desk = ReadDesk(boards, self.archive, calendar=common.calendar, signer=signer)
         self.walk = WalkEndpoint(desk)
         """What GET /leaderboard cannot answer from memory."""
         self.own_places = OwnPlaces(desk)
         """Follows the users that streams name."""
-        receipts = ReceiptEndpoint(desk, ranks, archive=self._closed, window_ms=common.rules.window_ms)
-        rank, around, periods = RankEndpoint(desk), AroundEndpoint(desk), PeriodsEndpoint(desk, self._closed)
+        receipts = ReceiptEndpoint(desk, ranks, archive=self.archive, window_ms=common.rules.window_ms)
+        rank, around, periods = RankEndpoint(desk), AroundEndpoint(desk), PeriodsEndpoint(desk, self.archive)
         self.routes = [
             *(Route(method, "/users/{id}/rank", rank, needs=ANYBODY) for method in ("GET", "HEAD")),
             *(Route(method, "/users/{id}/around", around, needs=ANYBODY) for method in ("GET", "HEAD")),
@@ -72,5 +72,5 @@ class ReadSide:
     async def close(self) -> None:
         """Give all connections back; may be called twice."""
         await self._shards.close()
-        await self._closed.close()
+        await self.archive.close()
         await self._store.close()

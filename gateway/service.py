@@ -29,6 +29,7 @@ from gateway.http_stream import StreamHub
 from gateway.kafka_log import ActionLog
 from gateway.postgres_actions import ArchivedActions
 from gateway.postgres_boards import ArchiveReader
+from gateway.postgres_movements import MovementReader
 from gateway.redis_boards import CacheFollower, check_cache_belongs
 from gateway.redis_idempotency import IdempotencyStore
 from gateway.routes_authority import authority_routes, request_limits, ticket_key_of
@@ -68,6 +69,13 @@ class Gateway:
             common.postgres_url,
             self._shelf,
             periods=lambda: [reader.periods.current(kind, now_ms()).id for kind in common.calendar.kinds],
+            on_change=self._hub.boards_changed,
+        )
+        self._movements = MovementReader(
+            self._shelf,
+            self._reads.archive,
+            calendar=common.calendar,
+            current=lambda: {reader.periods.current(kind, now_ms()).id for kind in common.calendar.kinds},
             on_change=self._hub.boards_changed,
         )
         key = ticket_key_of(settings, catalogue)
@@ -154,6 +162,7 @@ class Gateway:
             self._reads.start(tasks)
             if self._settings.common.postgres_url:
                 tasks.create_task(self._archive.run(), name="archive reader")
+                tasks.create_task(self._movements.run(), name="movement reader")
             tasks.create_task(self._check_deployment(), name="check deployment")
 
     async def _check_deployment(self) -> None:

@@ -68,3 +68,11 @@ SELECT partitions FROM deployment
 SELECT outcome, log_offset FROM actions
 WHERE id16 = $1 AND user_id = $2 AND kind = 'action' AND log_offset = coalesce($3, log_offset)
 ORDER BY outcome = 'counted' DESC, log_offset DESC LIMIT 1
+
+-- name: ranks_of
+SELECT user_id, rank FROM leaderboards WHERE period = $1 AND user_id = ANY ($2) AND rank IS NOT NULL
+
+-- name: snapshot
+-- The first hundred of a running board as they stood at $2.
+SELECT user_id, rank FROM board_snapshots
+WHERE period = $1 AND taken_ms = (SELECT max(taken_ms) FROM board_snapshots WHERE period = $1 AND taken_ms <= $2)

@@ -10,7 +10,7 @@ DOCUMENT = build_rest({}, demo=None).openapi()
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/actions/batch", "post", "200 401 403 408 413 415 422 429 500"),
+        ("/actions/batch", "post", "200 401 403 408 413 415 422 429 500 503"),
         ("/actions/{id}", "get", "200 401 403 404 422 500 503"),
         ("/users/{id}", "put", "200 401 403 408 413 415 422 429 500 503"),
     ],
