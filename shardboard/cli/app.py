@@ -39,7 +39,6 @@ COMMANDS: Final = {
     "db": "shardboard.cli.db",
     "config": "shardboard.cli.config",
     "docs": "shardboard.cli.docs",
-    "docs": "shardboard.cli.docs",
     "version": "shardboard.cli.version",
 }
 """What is typed → the module; its `app`, or what stands after the colon, is a typer.Typer with one command, or with
