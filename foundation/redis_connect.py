@@ -4,6 +4,7 @@ Their URLs say how to be let in: rediss:// for TLS with ssl_ca_certs=/…/ca.pem
 that the URL itself holds no secret.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -72,27 +73,33 @@ def _read_url(url: str) -> tuple[str, CredentialProvider | None]:
     return parts._replace(netloc=place, query=urlencode(query)).geturl(), _PasswordFile(Path(path), name)
 
 
-class _ClosedIsLost:
-    """Writing to a connection that its peer has closed is a lost connection on uvloop too."""
+class _Sending:
+    """Writing to a connection that its peer has closed is a lost connection on uvloop too. And a cancellation that comes
+    while the bytes go out is lost by wait_for, which redis-py sends with, in Python 3.11: such a task would never end."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        task = asyncio.current_task()
+        cancels = task.cancelling() if task is not None else 0
         try:
             await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
         except RuntimeError as error:
             if not is_lost(error):
                 raise
             raise RedisConnectionError(str(error)) from error
+        if task is not None and task.cancelling() > cancels:
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]  # an answer is under way that nobody awaits
+            raise asyncio.CancelledError
 
 
-class _Tcp(_ClosedIsLost, Connection):
+class _Tcp(_Sending, Connection):
     pass
 
 
-class _Tls(_ClosedIsLost, SSLConnection):
+class _Tls(_Sending, SSLConnection):
     pass
 
 
-class _Unix(_ClosedIsLost, UnixDomainSocketConnection):
+class _Unix(_Sending, UnixDomainSocketConnection):
     pass
 
 

@@ -2,8 +2,10 @@
 Proved on a real server behind a wire that loses replies."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -118,3 +120,27 @@ def test_a_connection_that_was_reset_is_lost_and_no_defect(valkey_url: str) -> N
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(write_to_a_reset_connection())
+
+
+async def test_a_cancellation_that_comes_while_a_command_goes_out_is_not_lost(
+    valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.11's wait_for returns as if nothing were when the bytes are out in the same turn of the loop."""
+
+    async def wait_for(sending: Coroutine[Any, Any, None], timeout: float) -> None:  # noqa: ASYNC109
+        await sending
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+
+    client = connect(valkey_url)
+    await client.ping()
+    asked = asyncio.ensure_future(client.ping())
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "wait_for", wait_for)
+        await asyncio.wait({asked}, timeout=5)
+    assert asked.cancelled()
+    assert await client.echo("still in step") == b"still in step"
+    await client.aclose()
