@@ -1,5 +1,5 @@
--- Closed boards as the archive keeps them, and the names of users. `place` is the board's total order; the places of
--- users who were erased since are missing, all others keep theirs.
+-- Closed boards as the archive keeps them, and the names of users. `place` is the board's total order. Users who were
+-- erased since are left out; their places stay theirs, and count for all others.
 
 -- name: closed
 SELECT closed_at_ms FROM closed_periods WHERE period = $1
@@ -35,7 +35,8 @@ WITH RECURSIVE search (low, high) AS (
                                 OR l.score = $2 AND (l.scored_at > $3 OR l.scored_at = $3 AND (
                                     l.user_id > $4 OR $5 AND l.user_id = $4))
                          FROM leaderboards AS l
-                         WHERE l.period = $1 AND l.place >= (low + high) / 2 ORDER BY l.place LIMIT 1), true) AS is_beyond
+                         WHERE l.period = $1 AND l.place >= (low + high) / 2 AND NOT l.erased
+                         ORDER BY l.place LIMIT 1), true) AS is_beyond
         FROM search WHERE low < high
     ) AS s
 )
@@ -43,11 +44,11 @@ SELECT min(low) FROM search WHERE low = high
 
 -- name: page
 SELECT rank, user_id, score, scored_at FROM leaderboards
-WHERE period = $1 AND place >= $2 ORDER BY place LIMIT $3
+WHERE period = $1 AND place >= $2 AND NOT erased ORDER BY place LIMIT $3
 
 -- name: page_back
 SELECT rank, user_id, score, scored_at FROM leaderboards
-WHERE period = $1 AND place < $2 ORDER BY place DESC LIMIT $3
+WHERE period = $1 AND place < $2 AND NOT erased ORDER BY place DESC LIMIT $3
 
 -- name: score_at
 SELECT score FROM leaderboards WHERE period = $1 AND place >= $2 ORDER BY place LIMIT 1
@@ -70,7 +71,7 @@ WHERE id16 = $1 AND user_id = $2 AND kind = 'action' AND log_offset = coalesce($
 ORDER BY outcome = 'counted' DESC, log_offset DESC LIMIT 1
 
 -- name: ranks_of
-SELECT user_id, rank FROM leaderboards WHERE period = $1 AND user_id = ANY ($2) AND rank IS NOT NULL
+SELECT user_id, rank FROM leaderboards WHERE period = $1 AND user_id = ANY ($2) AND rank IS NOT NULL AND NOT erased
 
 -- name: snapshot
 -- The first hundred of a running board as they stood at $2.
