@@ -257,6 +257,18 @@ def leftovers_of(stored: StoredMap, shard: ShardId) -> list[Leftover]:
     ]
 
 
+def strays_of(stored: StoredMap, shard: ShardId) -> list[Leftover]:
+    """What this shard's own Redis must not hold. Nobody lists it: a worker whose map is old finds a partition gone that
+    was moved away and forgotten, and begins to restore it."""
+    if stored.map is None:
+        return []
+    return [
+        Leftover(Partition(p), shard, owner.epoch)
+        for p, owner in enumerate(stored.map.owners)
+        if owner.shard != shard and (owner.move is None or owner.move.target != shard)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Away:
     """The source does not answer."""

@@ -16,7 +16,7 @@ from foundation.postgres_connect import AWAY
 from foundation.redis_cluster_mark import check_cluster_mark
 from foundation.redis_connect import connect
 from foundation.service import Refused
-from shard_worker.move_steps import Leftover, Order, Step, due, leftovers_of
+from shard_worker.move_steps import Leftover, Order, Step, due, leftovers_of, strays_of
 from shard_worker.redis_move_handover import HandoverTask
 from shard_worker.redis_move_sides import forget
 from shard_worker.redis_move_tools import MoveTools
@@ -25,6 +25,8 @@ from shard_worker.replies import BadReply
 
 LOOK_S: Final = 1.0
 """Between two looks at the map when nothing tells of a change: the lease may have come back."""
+STRAYS_S: Final = 5.0
+"""Between two looks at our own Redis while the map stays the same."""
 FORGET_AGAIN_S: Final = 5.0
 """Between two tries to remove leftovers: a shard that is gone for good is given up by the operator."""
 
@@ -102,12 +104,16 @@ class RedisMover:
                 with suppress(asyncpg.PostgresError, *AWAY):  # the next one tells more
                     await self._tools.store.report(report)
 
-    # --- leftovers: whoever owns a partition has it removed elsewhere ---
+    # --- leftovers: whoever owns a partition has it removed elsewhere; nobody keeps what belongs to others ---
 
     async def _forget(self) -> None:
+        swept, swept_s = -1, 0.0
         while True:
             stored = self._tools.follower.current
             if stored is not None and self._tools.lease.is_held:
+                if stored.version != swept or monotonic_s() - swept_s >= STRAYS_S:
+                    swept, swept_s = stored.version, monotonic_s()
+                    await self._forget_strays(stored)
                 leftovers = leftovers_of(stored, self._shard)
                 self._tried_s = {one: at_s for one, at_s in self._tried_s.items() if one in leftovers}
                 for leftover in leftovers:
@@ -117,6 +123,17 @@ class RedisMover:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._tools.follower.newer_than(-1 if stored is None else stored.version)
+
+    async def _forget_strays(self, stored: StoredMap) -> None:
+        strays = strays_of(stored, self._shard)
+        try:
+            found = await self._tools.shard.progress_of([stray.partition for stray in strays])
+            for stray in strays:
+                progress = found[stray.partition]
+                if progress is not None and await forget(self._tools.shard, stray.partition, epoch=stray.epoch):
+                    get_log().info("stray_removed", partition=stray.partition, epoch=progress.epoch)
+        except (RedisError, OSError) as error:  # the session notices by itself
+            get_log().warning("strays_stay", error=f"{type(error).__name__}: {error}")
 
     async def _forget_one(self, stored: StoredMap, leftover: Leftover) -> None:
         url = stored.url_of(leftover.shard)

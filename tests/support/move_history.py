@@ -23,6 +23,7 @@ from shard_worker.move_steps import (
     is_wanted,
     leftovers_of,
     look,
+    strays_of,
 )
 from shard_worker.partition_state import Instruction, after_claim
 from shard_worker.replies import Applied, Claimed, Seek
@@ -145,13 +146,16 @@ class History:
         owner, progress = self.map.owner, await self.world.progress(self.map.owner.shard)
         if owner.move is not None:
             raise Untrue(f"the move never ends: {owner}")
-        if owner.forget:
-            raise Untrue(f"leftovers stay: {owner}")
+        strays = [shard for shard in SHARDS if shard != owner.shard and await self.world.progress(shard)]
+        if owner.forget or strays:
+            raise Untrue(f"leftovers stay: {owner} {strays}")
         raise Untrue(f"stuck at {progress}, the log ends at {len(self.log)}")
 
     async def _is_settled(self) -> bool:
         owner, progress = self.map.owner, await self.world.progress(self.map.owner.shard)
         if owner.move is not None or owner.forget or progress is None:
+            return False
+        if any([await self.world.progress(shard) for shard in SHARDS if shard != owner.shard]):
             return False
         return (progress.state, progress.next_offset, progress.epoch, progress.fenced) == (
             State.OWNED,
@@ -347,12 +351,15 @@ class History:
         return Event.DONE if self.map.switch(order) else Event.DROPPED
 
     async def _forget(self, worker: Worker) -> None:
-        for leftover in leftovers_of(worker.known, worker.shard):
+        listed = leftovers_of(worker.known, worker.shard)
+        for leftover in [*listed, *strays_of(worker.known, worker.shard)]:
+            if leftover not in listed and await self.world.progress(worker.shard) is None:
+                continue
             is_live = await self._is_live(leftover.shard)
             is_gone = await self.world.forget(leftover.shard, leftover.epoch)
             if is_gone and is_live:
                 raise Untrue(f"live partition forgotten in its owner {leftover.shard}")
-            if is_gone:
+            if is_gone and leftover in listed:
                 self.map.forgotten(leftover.shard, leftover.epoch)
             self._note("forgotten" if is_gone else "not forgotten", leftover.shard)
 

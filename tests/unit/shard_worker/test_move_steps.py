@@ -29,6 +29,7 @@ from shard_worker.move_steps import (
     leftovers_of,
     look,
     orders_of,
+    strays_of,
 )
 from tests.support.move_history import History, Untrue
 from tests.support.move_world import FakeMap, FakeWorld
@@ -62,7 +63,7 @@ async def test_histories_are_true_whatever_happens() -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    ["wipe refuses what is owned", "wipe empties", "own wants the token", "own counts", "forget refuses newer",
+    ["wipe refuses what is owned", "wipe empties", "own counts", "forget refuses newer",
      "switch compares"],
 )  # fmt: skip
 async def test_each_rule_of_the_servers_is_needed(rule: str) -> None:
@@ -165,3 +166,6 @@ def test_leftovers_are_the_owners_to_remove() -> None:
     kept = stored(Ownership(S2, Epoch(7), Epoch(5), None, (S1, S3)), Ownership(S1, Epoch(4), Epoch(3), None, (S2,)))
     assert leftovers_of(kept, S2) == [Leftover(Partition(0), S1, Epoch(7)), Leftover(Partition(0), S3, Epoch(7))]
     assert leftovers_of(kept, S3) == []
+    assert strays_of(kept, S3) == [Leftover(Partition(0), S3, Epoch(7)), Leftover(Partition(1), S3, Epoch(4))]
+    assert strays_of(kept, S1) == [Leftover(Partition(0), S1, Epoch(7))]
+    assert strays_of(stored(Ownership(S1, Epoch(4), Epoch(3), Move(Epoch(5), S2))), S2) == []
