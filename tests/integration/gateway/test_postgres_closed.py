@@ -126,7 +126,7 @@ async def test_erased_users_leave_gaps_and_those_hidden_since_are_not_shown(
     assert {user: (place.rank, place.is_hidden) for user, place in places.items()} == {
         "a": (1, False), "c": (3, True), "e": (5, False),
     }  # fmt: skip
-    assert places[UserId("e")].above == rows[2].score
+    assert places[UserId("e")].above == rows[3].score
 
 
 async def test_closed_boards_of_a_kind_and_names(archive: Archive, closed: ClosedBoards) -> None:
