@@ -74,8 +74,8 @@ def _read_url(url: str) -> tuple[str, CredentialProvider | None]:
 
 
 class _Sending:
-    """Writing to a connection that its peer has closed is a lost connection on uvloop too. And a cancellation that comes
-    while the bytes go out is lost by wait_for, which redis-py sends with, in Python 3.11: such a task would never end."""
+    """Writing to a connection that its peer has closed is a lost connection on uvloop too. And a cancellation that
+    comes while the bytes go out is lost by wait_for of Python 3.11, which redis-py uses: the task would never end."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
         task = asyncio.current_task()
