@@ -3,6 +3,7 @@
 `up` and `shardboard topics create` create; every service calls `check_topic` before it serves.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from contracts.topics import ACTIONS_CONFIG, MARKS_CONFIG, PARTITIONS_MAX
 from foundation.kafka_access import client_options
@@ -22,6 +23,8 @@ REPLICATION_MIN: Final = 3
 MIN_ISR_MIN: Final = 2
 """In production: acks=all then means two disks."""
 REQUEST_TIMEOUT_MS: Final = 10_000
+KNOWN_AGAIN_S: Final = 0.1
+"""Brokers follow the controller within milliseconds; each look opens a connection."""
 _OVERRIDE: Final = " (SHARDBOARD_ALLOW_UNSAFE_REPLICATION=1 accepts that a lost broker loses acknowledged actions)"
 _UNKNOWN_TOPIC: Final = 3
 _NONE: Final = 0
@@ -75,7 +78,24 @@ async def _create(kafka: str, wanted: list[NewTopic]) -> list[str]:
             created.append(name)
         elif for_code(code) is not TopicAlreadyExistsError:
             raise Refused(f"Kafka did not create topic {name!r}: {rest[0] if rest else for_code(code).__name__}")
+    try:
+        async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+            for name in created:
+                await _until_known(kafka, name)
+    except TimeoutError as error:
+        raise KafkaTimeoutError(f"the brokers do not know {', '.join(created)}, which was created") from error
     return created
+
+
+async def _until_known(kafka: str, topic: str) -> None:
+    """The controller answers when it has a topic; the brokers hear of it a moment later."""
+    while True:
+        try:
+            if await describe_topic(kafka, topic) is not None:
+                return
+        except UnknownTopicOrPartitionError:
+            pass
+        await asyncio.sleep(KNOWN_AGAIN_S)
 
 
 async def describe_topic(bootstrap: str, topic: str) -> TopicFacts | None:
