@@ -140,6 +140,11 @@ class MergeState:
         """Whether the shard's newest top counts for any partition."""
         return self._live_count.get(shard, 0) > 0
 
+    def is_idle(self, shard: ShardId) -> bool:
+        """Whether the shard said last that it has no partition, and none waits for it: it may fall silent."""
+        top = self._tops.get(shard)
+        return top is not None and not top.positions and all(self._shard_of(p) != shard for p in self._held)
+
     def stuck_shards(self, now_s: float) -> set[ShardId]:
         """The shards of partitions that have been catching up for too long."""
         late = [p for p, since_s in self._catching_up_since_s.items() if now_s - since_s > CATCHING_UP_S]

@@ -204,7 +204,8 @@ class Merger:
     def _plan(self) -> list[Draft]:
         now_s = monotonic_s()
         silent = self._silence.silent(now_s)
-        stale = {s for s in silent if self._silence.is_configured(s) or self._state.speaks(s)}
+        configured = {s for s in silent if self._silence.is_configured(s) and not self._state.is_idle(s)}
+        stale = configured | {s for s in silent if self._state.speaks(s)}
         news = ShardNews(
             stale=tuple(sorted(stale | self._state.stuck_shards(now_s))),
             is_any_missing=bool(self._silence.never_heard()),

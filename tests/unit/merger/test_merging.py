@@ -171,3 +171,17 @@ def test_advanced_partitions_are_dated_by_their_newest_log_time(state: MergeStat
     assert state.advanced == {}
     publish(state, "s1", at=(1, 6), sequence=3, ada=6)
     assert state.advanced == {0: 6}
+
+
+def test_shard_without_partitions_is_idle_as_soon_as_nothing_waits_for_it(state: MergeState) -> None:
+    """A shard that joined, or that gave everything up, may fall silent; one whose rows are carried may not."""
+    first = ShardId("s1")
+    assert not state.is_idle(first), "nothing is known of it"
+    publish(state, "s1", at=(1, 5), sequence=1, ada=5)
+    assert not state.is_idle(first)
+    state.on_shard_top(shard_top("s1", {}, boards={}, sequence=2), 0)
+    assert users(state) == ["ada"]
+    assert not state.is_idle(first)
+    publish(state, "s2", at=(2, 5), sequence=1, ada=5)
+    assert state.is_idle(first)
+    assert not state.is_idle(ShardId("s2"))
