@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.ids import Epoch, LogMs, Offset, Partition, PeriodId, ShardId, UserId
 from contracts.ranking import TopRow, competition_ranks
@@ -179,7 +180,8 @@ def test_shard_without_partitions_is_idle_as_soon_as_nothing_waits_for_it(state:
     assert not state.is_idle(first), "nothing is known of it"
     publish(state, "s1", at=(1, 5), sequence=1, ada=5)
     assert not state.is_idle(first)
-    state.on_shard_top(shard_top("s1", {}, boards={}, sequence=2), 0)
+    nothing = replace(shard_top("s1", {0: (1, 5)}, boards={ALL_TIME: {}}, sequence=2), positions=(), boards=())
+    state.on_shard_top(nothing, 0)
     assert users(state) == ["ada"]
     assert not state.is_idle(first)
     publish(state, "s2", at=(2, 5), sequence=1, ada=5)
