@@ -1,4 +1,4 @@
-"""`shardboard docs metrics|commands`: the pages that are made from the code."""
+"""`shardboard docs metrics|commands|api`: the pages that are made from the code."""
 
 import typer
 
@@ -33,3 +33,14 @@ def commands() -> None:
     from shardboard.command_page import command_page
 
     typer.echo(command_page(), nl=False)
+
+
+@app.command()
+def api() -> None:
+    """Print the page of every route.
+
+    Example:  shardboard docs api > docs/api.md
+    """
+    from shardboard.api_page import api_page
+
+    typer.echo(api_page(), nl=False)

@@ -1,5 +1,5 @@
 """docker-compose.yml as a whole: up, 5,000 real actions through HAProxy while a gateway and a worker are killed,
-counted exactly, and nothing left after its end.
+counted exactly, a fourth shard added, and nothing left after its end.
 
 The containers run the image that the Dockerfile builds from this checkout. One test, for its steps build on each other.
 """
@@ -19,7 +19,7 @@ import pytest
 from bench import oracle
 from contracts.exit_codes import ExitCode
 from tests.support.actions import sample_actions
-from tests.support.compose_project import ROOT, Project, project, require_engine
+from tests.support.compose_project import ROOT, SHARD_4, Project, project, require_engine
 from tests.support.wait import wait_until_sync
 
 ACTIONS: Final = 5_000
@@ -27,17 +27,23 @@ RATE: Final = 250
 """Actions per second: slow enough that both kills fall into the replay on any machine."""
 REPLAY_S_MAX: Final = 240
 COUNTED_S_MAX: Final = 60
+MOVED_S_MAX: Final = 120
 TOP: Final = 100
+PARTITIONS: Final = 16
+PLAN: Final = "/tmp/add.plan"
+"""In the container."""
 
 
 @pytest.mark.timeout(1_200)
 def test_the_whole_deployment_counts_exactly_while_parts_die(tmp_path: Path, unique_name: str) -> None:
     require_engine()
-    with project(unique_name, tmp_path, SHARDBOARD_PARTITIONS="16") as deployment:
+    with project(unique_name, tmp_path, SHARDBOARD_PARTITIONS=str(PARTITIONS)) as deployment:
         _judge_containers(deployment)
         file = tmp_path / "actions.ndjson"
         file.write_text("".join(json.dumps(each) + "\n" for each in sample_actions(ACTIONS)))
         assert _replay_while_parts_die(deployment, file) == ACTIONS
+        _judge_scores(deployment, _wanted(file))
+        _add_a_shard(deployment)
         _judge_scores(deployment, _wanted(file))
     assert deployment.left() == []
 
@@ -89,6 +95,16 @@ def _replay_while_parts_die(deployment: Project, file: Path) -> int:
     return accepted
 
 
+def _add_a_shard(deployment: Project) -> None:
+    """The override brings a fourth shard, `rebalance` its share of the partitions."""
+    deployment.up(files=(SHARD_4,))
+    deployment.shardboard("rebalance", "plan", "add", "s4", "--out", PLAN)
+    deployment.shardboard("rebalance", "apply", PLAN, timeout_s=MOVED_S_MAX)
+    deployment.shardboard("rebalance", "verify")
+    shards = {each["shard"]: len(each["partitions"]) for each in _status(deployment)["shards"]}
+    assert shards["s4"] == pytest.approx(PARTITIONS / 4, abs=1)
+
+
 def _kill(container: str) -> None:
     subprocess.run(["docker", "kill", "--signal", "KILL", container], check=True, capture_output=True)
 
@@ -104,9 +120,8 @@ def _judge_scores(deployment: Project, wanted: dict[str, int]) -> None:
     """Every score in the shards, the top as HAProxy's clients read it, and the product's own count of its log."""
 
     def is_counted() -> bool:
-        status = json.loads(deployment.compose("exec", "-T", "auditor", "shardboard", "status", "-o", "json").stdout)
-        partitions = [each for shard in status["shards"] for each in shard["partitions"]]
-        return len(partitions) == 16 and all(each["lag"] == 0 for each in partitions)
+        partitions = [each for shard in _status(deployment)["shards"] for each in shard["partitions"]]
+        return len(partitions) == PARTITIONS and all(each["lag"] == 0 for each in partitions)
 
     wait_until_sync(is_counted, timeout_s=COUNTED_S_MAX, what="every action counted")
     lines = deployment.shardboard("scores", "--period", "all_time", "--output", "ndjson").splitlines()
@@ -119,6 +134,14 @@ def _judge_scores(deployment: Project, wanted: dict[str, int]) -> None:
 
     wait_until_sync(is_right_top, timeout_s=COUNTED_S_MAX, what="the top of all times")
     assert json.loads(deployment.shardboard("verify", "--output", "json"))
+
+
+def _status(deployment: Project) -> dict[str, Any]:
+    """Whatever the exit code: what is not well yet is waited for."""
+    found: dict[str, Any] = json.loads(
+        deployment.compose("exec", "-T", "auditor", "shardboard", "status", "-o", "json").stdout
+    )
+    return found
 
 
 def _top(deployment: Project) -> list[dict[str, Any]]:

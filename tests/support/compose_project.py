@@ -15,6 +15,7 @@ from tests.support.services import missing
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FILE: Final = ROOT / "docker-compose.yml"
+SHARD_4: Final = ROOT / "deploy" / "compose.shard-4.yml"
 ANSWER_S_MAX: Final = 30
 BUILD_S_MAX: Final = 600
 UP_S_MAX: Final = 300
@@ -83,8 +84,9 @@ class Project:
     def down(self) -> None:
         """`down --volumes`."""
         ended = self.compose(
-            "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20", timeout_s=DOWN_S_MAX
-        )
+            "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20",
+            files=(SHARD_4,), timeout_s=DOWN_S_MAX,
+        )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
 
 

@@ -12,7 +12,7 @@ from contracts.exit_codes import ExitCode
 from shardboard.cli.app import COMMANDS
 from tests.support.command import SCHEMAS, shardboard, valid
 
-GROUPS = {"config": ("show", "check"), "docs": ("metrics", "commands"), "topics": ("create",)}
+GROUPS = {"config": ("show", "check"), "docs": ("metrics", "commands", "api"), "topics": ("create",)}
 WORDS = [
     *((name,) for name in COMMANDS if name not in GROUPS),
     *((g, sub) for g, subs in GROUPS.items() for sub in subs),
