@@ -1,16 +1,23 @@
 """Logs of made-up actions for benchmarks: users uniform or by Zipf's law, ids fresh, everything from one seed."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from contracts.ids import ActionId, Partition, UserId
 from contracts.partition_key import partition_of
 from contracts.record import ActionRecord, encode
 
+ZIPF: Final[dict[str, float | None]] = {"uniform": None, "zipf 1.0": 1.0, "zipf 1.2": 1.2}
+"""Exponents by name; None: all users act equally often."""
+SAMPLE: Final = "sample"
+"""As often as in a file of real actions."""
 PARTITIONS: Final = 8
 BEGIN_MS: Final = 1_795_521_600_000
 """2026-11-24 12:00 UTC: the first moment of a window of 15 minutes, so that no window ends while measuring."""
@@ -50,6 +57,25 @@ def people(count: int, *, zipf: float | None) -> People:
     weights = np.ones(count) if zipf is None else 1.0 / np.arange(1, count + 1) ** zipf
     cumulated = np.cumsum(weights)
     return People(users, [partition_of(user, PARTITIONS) for user in users], cumulated / cumulated[-1])
+
+
+def people_of(file: Path) -> People:
+    """Who acts in a file of actions, one JSON object with a `user_id` in each line, and how often.
+
+    Raises OSError, msgspec.MsgspecError.
+    """
+    with file.open("rb") as lines:
+        counts = Counter(_decode_user(line).user_id for line in lines if line.strip())
+    ranked = counts.most_common()
+    users, cumulated = [UserId(user) for user, _ in ranked], np.cumsum([float(count) for _, count in ranked])
+    return People(users, [partition_of(user, PARTITIONS) for user in users], cumulated / cumulated[-1])
+
+
+class _Acting(msgspec.Struct):
+    user_id: str
+
+
+_decode_user: Final = msgspec.json.Decoder(_Acting).decode
 
 
 class LogWriter:

@@ -169,7 +169,7 @@ async def compare_apply(
     case = f"apply · {kind} over {users:,} users · {len(boards)} board{'s' * (len(boards) > 1)}"
     compared = Comparison(case, BARS.get((kind, len(boards))), ("exactly once", "increments only"))
     log = LogWriter(acting, seed=seed)
-    async with _server(folder / "exact") as exact_redis, _server(folder / "bare") as bare_redis:
+    async with serving(folder / "exact") as exact_redis, serving(folder / "bare") as bare_redis:
         exact = Side(exact_redis, ShardRedis(exact_redis, shard=ShardId("s1"), writer="bench"), calendar=calendar)
         bare = Side(bare_redis, BareShard(bare_redis, shard=ShardId("s1"), writer="bench"), calendar=calendar)
         await exact.claim()
@@ -199,7 +199,8 @@ async def _check(exact: Side, bare: Side, *, acting: People, boards: Sequence[Pe
 
 
 @asynccontextmanager
-async def _server(folder: Path) -> AsyncIterator[Redis]:
+async def serving(folder: Path) -> AsyncIterator[Redis]:
+    """A client of a new server."""
     server = ValkeyServer(folder, port=free_ports(1)[0], name="valkey")
     await server.start()
     try:

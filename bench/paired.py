@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from bench.results import PER_S, Ask, Part, Way, make_part
+
 Work = Callable[[], Awaitable[None]]
 
 
@@ -62,6 +64,15 @@ class Comparison:
         bar = "no bar" if self.bar is None else f"bar {self.bar:.2f}: {'met' if self.is_met else 'MISSED'}"
         spread = f"{min(self.ratios):.2f}–{max(self.ratios):.2f}"
         return f"{self.case}\n    {rates}\n    ratio {self.ratio:.2f} ({spread}), {bar}"
+
+
+def part_of(bench: str, comparison: Comparison, *, settings: Mapping[str, object]) -> Part:
+    """A comparison as a part of the harness's report."""
+    ways = [Way(name, {PER_S: rates}) for name, rates in zip(comparison.ways, comparison.per_s, strict=True)]
+    first, second = comparison.ways
+    ask = Ask(measure=PER_S, first=first, second=second, at_least=comparison.bar)
+    case = comparison.case.removeprefix(f"{bench} · ")
+    return make_part(bench, case, settings=settings, ways=ways, asks=[ask])
 
 
 async def measure(work: Work, records: int) -> float:

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "moderate": "shardboard.cli.moderate",
     "export": "shardboard.cli.export",
     "replay": "shardboard.cli.replay",
+    "bench": "bench.cli",
     "token": "shardboard.cli.token",
     "revoke": "shardboard.cli.revoke",
     "demo": "shardboard.cli.demo",

@@ -3,11 +3,11 @@
 set -eu
 
 missing=""
-for pair in chromium:chromium haproxy:haproxy redis-server:redis-server prometheus:prometheus; do
+for pair in chromium:chromium haproxy:haproxy redis-server:redis-server prometheus:prometheus wrk:wrk; do
 	command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 if [ -z "$missing" ]; then
-	echo "test-deps: chromium, haproxy, redis-server and prometheus are here"
+	echo "test-deps: chromium, haproxy, redis-server, prometheus and wrk are here"
 	exit 0
 fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -1,6 +1,6 @@
 """Ratios are taken round by round, and a bar is held against their median."""
 
-from bench.paired import Comparison, all_met, measure
+from bench.paired import Comparison, all_met, measure, part_of
 
 
 def compared(bar: float | None) -> Comparison:
@@ -30,3 +30,10 @@ async def test_a_rate_is_records_by_time() -> None:
         pass
 
     assert await measure(nothing, 1_000) > 1_000
+
+
+def test_a_comparison_is_a_part_with_the_same_verdict() -> None:
+    part = part_of("post", Comparison("post · case", 0.9, ("a", "b"), ([80.0], [100.0])), settings={"users": 3})
+    (verdict,) = part.verdicts
+    assert (part.case, part.settings, [way.name for way in part.ways]) == ("case", {"users": 3}, ["a", "b"])
+    assert (verdict.ratio, verdict.at_least, verdict.met) == (0.8, 0.9, False)

@@ -1,0 +1,36 @@
+"""How much each form of a benchmark does. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """One form's amounts."""
+
+    form: str
+    rounds: int
+    """Measured ones; one more warms up."""
+    records: int
+    """Actions of a round, where actions are applied or archived."""
+    users: int
+    load_s: float
+    """How long requests are sent in a round."""
+    connections: int
+    rate_per_s: int
+    """Of a constant load."""
+    distributions: tuple[str, ...]
+    """How often users act, where that matters: names in `bench.actions.ZIPF`."""
+    memory_mb: int
+    """What the form needs while it runs."""
+    files: int
+    """Open files that it needs."""
+
+
+EVERY: Final = ("uniform", "zipf 1.0", "zipf 1.2")
+QUICK: Final = Sizes("quick", 1, 1_000, 500, 0.2, 8, 200, ("zipf 1.2",), 1_000, 256)
+"""Shows that everything works; its figures mean nothing."""
+MIDDLE: Final = Sizes("middle", 5, 50_000, 200_000, 3.0, 64, 2_000, EVERY, 2_000, 512)
+FULL: Final = Sizes("full", 7, 200_000, 1_000_000, 10.0, 256, 5_000, EVERY, 4_000, 2_048)
+"""What the bars are meant for. Needs a machine that does nothing else."""
+FORMS: Final = {sizes.form: sizes for sizes in (QUICK, MIDDLE, FULL)}
