@@ -135,8 +135,8 @@ class MapStore:
                 change.tells(what="joined", shard=entry.shard, weight=entry.weight)
         if url != entry.url:
             raise Refused(
-                f"shard {entry.shard} is at {url} by the map, not at {entry.url}: "
-                "give the new shard a name of its own, or this worker that address"
+                f"another Redis serves shard {entry.shard} by the map: give the new shard a name of its own, or this "
+                "worker the address of that Redis"
             )
 
     async def readdress(self, shard: ShardId, url: str) -> None:

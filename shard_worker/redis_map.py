@@ -22,6 +22,7 @@ from foundation.redis_cluster_mark import ClusterMark
 from foundation.service import Refused, StopSignal
 from partitioning.ring import static_map
 from shard_worker.redis_first_map import first_map
+from shard_worker.redis_readdress import is_served_at, without_password
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.settings import Settings
 
@@ -168,14 +169,16 @@ class WorkerMap:
             current = self.current
             if self._is_open and self._may_keep() and current is not None and current.map is not None:
                 try:
-                    await self._announce(store, current)
+                    await self._announce(store)
                     self._has_joined = True
-                except (asyncpg.PostgresError, *AWAY):
-                    pass  # the follower tells that Postgres is away
+                except (asyncpg.PostgresError, RedisError, *AWAY):
+                    pass  # the follower tells that Postgres is away, the session that Redis is
             await asyncio.sleep(RETRY_S)
 
-    async def _announce(self, store: MapStore, current: StoredMap) -> None:
-        address = current.url_of(self._entry.shard)
-        if self._is_known_here and address is not None and address != self._entry.url:
-            await store.readdress(self._entry.shard, self._entry.url)
+    async def _announce(self, store: MapStore) -> None:
+        shard, url = self._entry.shard, self._entry.url
+        address = (await store.read()).url_of(shard)  # ours may be the map of an earlier start
+        if address is not None and address != url and not await is_served_at(address, shard, here=self._shard):
+            get_log().warning("shard_readdressed", before=without_password(address), now=without_password(url))
+            await store.readdress(shard, url)
         await store.join(self._entry)

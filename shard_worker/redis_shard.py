@@ -103,6 +103,11 @@ class ShardRedis:
             for partition, raw in zip(partitions, answers, strict=True)
         }
 
+    async def server_id(self) -> str:
+        """Which server this is, whatever its address: random, drawn at its start."""
+        info = await self._redis.info("server")
+        return str(info["run_id"])
+
     async def keep_map(self, stored: StoredMap) -> None:
         """Keep the map in this Redis, unless a newer one is kept there."""
         args = (str(stored.version), self._shard, encode_stored_map(stored))

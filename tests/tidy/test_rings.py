@@ -31,6 +31,7 @@ EXCUSED: Final = {
     "shard_worker/redis_move_archive.py": "moves from the archive: tested in test_redis_mover.py",
     "shard_worker/redis_move_handover.py": "carries out what move_steps says: tested in test_redis_mover.py",
     "shard_worker/redis_move_tools.py": "what a mover gets and offers: an interface",
+    "shard_worker/redis_readdress.py": "the way to another address: on real servers in test_redis_map.py",
     "shard_worker/redis_served.py": "the partitions of a session: tested in test_service.py and test_followed_map.py",
     "shard_worker/redis_session.py": "the whole of a worker's life: tested in test_service.py",
     "shard_worker/redis_session_tools.py": "what sessions get: made in service.py",

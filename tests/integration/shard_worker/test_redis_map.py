@@ -23,6 +23,7 @@ from shard_worker import redis_map
 from shard_worker.redis_map import NoMap, WorkerMap
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.settings import read_settings
+from tests.support.services import StartValkey
 from tests.support.wait import wait_until
 
 MARK = ClusterMark("d", "t", 8, "all_time", 900_000)
@@ -175,11 +176,16 @@ async def test_shard_that_joins_is_announced_and_makes_no_map(ground: Ground) ->
         await wait_until(has_joined)
 
 
-async def test_redis_that_was_the_shards_may_have_moved_and_another_may_not(ground: Ground) -> None:
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_redis_may_have_moved_or_been_replaced_when_nobody_serves_the_shard_elsewhere(
+    ground: Ground, is_lost: bool
+) -> None:
     async with ground.worker() as worker:
         await opened(worker)
         await until_kept(ground, lambda kept: kept.version == 1)
     await ground.store.readdress(S1, OTHER)
+    if is_lost:
+        await ground.redis.flushall()
     async with ground.worker() as worker:
         await opened(worker)
 
@@ -187,12 +193,21 @@ async def test_redis_that_was_the_shards_may_have_moved_and_another_may_not(grou
             return (await ground.store.read()).url_of(S1) == ground.redis_url
 
         await wait_until(is_told)
-    await ground.store.readdress(S1, OTHER)
-    await ground.redis.flushall()
-    with pytest.RaisesGroup(pytest.RaisesExc(Refused, match=f"shard s1 is at {OTHER} by the map")):
-        async with ground.worker() as worker:
-            await opened(worker)
-            await wait_until(ground.running[-1].done, what="the worker to refuse")
+        await until_kept(ground, lambda kept: kept.url_of(S1) == ground.redis_url)
+
+
+async def test_second_redis_of_a_shard_is_refused(ground: Ground, start_valkey: StartValkey) -> None:
+    """By mistake somebody gives a new shard the name of one that is served."""
+    served = await start_valkey("served")
+    async with Redis.from_url(served.address) as redis:
+        await ShardRedis(redis, shard=S1, writer="w").keep_map(StoredMap(version=1, map=None, shards=()))
+        await ground.store.seed(static_map(8, [S1]), [ShardEntry(S1, served.address, 100)])
+        with pytest.RaisesGroup(pytest.RaisesExc(Refused, match="another Redis serves shard s1 by the map")):
+            async with ground.worker() as worker:
+                await opened(worker)
+                await wait_until(ground.running[-1].done, what="the worker to refuse")
+    assert await ground.kept() is None
+    assert (await ground.store.read()).url_of(S1) == served.address
 
 
 async def test_redis_of_another_shard_is_refused(ground: Ground) -> None:
