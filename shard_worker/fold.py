@@ -77,6 +77,8 @@ class Batch:
     ids: bytes = b""
     offsets: list[int] = field(default_factory=list)
     """The record of each id, by offset."""
+    again: AbstractSet[int] = frozenset()
+    """Numbers of ids that stand in the batch before: they do not count, and are told with the others if none does."""
     body: bytes = b""
     periods: set[PeriodId] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
@@ -152,7 +154,7 @@ class Folder:
         last = taken[-1]
         mark = LastRecord(last.offset, last.timestamp, zlib.crc32((last.key or b"") + (last.value or b"")))
         after = Position(Offset(last.offset + 1), LogMs(fold.log_ms))
-        batch = Batch(partition, taken, before, after, b"".join(fold.ids), fold.offsets)
+        batch = Batch(partition, taken, before, after, fold.ids_blob(), fold.offsets, frozenset(fold.again))
         batch.names, batch.dead, batch.counted, batch.repeats = fold.names, fold.dead, fold.counted, fold.repeats
         batch.profiles, batch.erased, batch.skipped = fold.profiles, fold.erased, skip
         batch.body = _encode(fold.body(after.next_offset, mark))
@@ -169,6 +171,7 @@ class _Fold:
         self.spans = spans
         self.log_ms = log_ms
         self.ids: dict[bytes, bool] = {}
+        self.again: dict[int, bytes] = {}
         self.offsets: list[int] = []
         self.names: dict[str, str] = {}
         self.profiles: dict[str, str] = {}
@@ -186,7 +189,8 @@ class _Fold:
     def run(self, records: Sequence[Appended], skip: AbstractSet[int]) -> int:  # noqa: C901  one loop: calls cost more here
         """Fold until a new window or day begins, and return how many records that were.
 
-        An id that comes twice counts once. Only when the first of the two carries limits, whether it counts is not
+        An id that comes twice counts once; Redis is asked about both, so that thousands of replays of one id are told
+        in one reply. Only when the first of the two carries limits, whether it counts is not
         known before Redis says so: then the second one begins the next batch.
         """
         log_ms, ids, offsets, names = self.log_ms, self.ids, self.offsets, self.names
@@ -223,6 +227,8 @@ class _Fold:
                     self.log_ms = max(self.log_ms, *(earlier.timestamp for earlier in records[:index]))
                     return self._end(index)
                 self.repeats += 1
+                self.again[len(offsets)] = id16
+                offsets.append(record.offset)
                 continue
             if not isinstance(decoded, ActionRecord):
                 ids[id16] = False
@@ -250,6 +256,13 @@ class _Fold:
                 self._special(decoded)
         self.log_ms = log_ms
         return self._end(len(records))
+
+    def ids_blob(self) -> bytes:
+        """The ids in the order of `offsets`."""
+        if not self.again:
+            return b"".join(self.ids)
+        first = iter(self.ids)
+        return b"".join(self.again.get(number) or next(first) for number in range(len(self.offsets)))
 
     def body(self, next_offset: Offset, last: LastRecord) -> dict[str, Any]:
         """The call's body, in the words of `lua/40_apply.lua`."""

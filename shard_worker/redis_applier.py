@@ -97,7 +97,7 @@ class Applier:
                 result.applied.append(batch)
                 self._breaker.note(batch.partition, len(batch.records), dead=len(batch.dead))
             case Duplicates(numbers):
-                result.repeats += len(numbers)
+                result.repeats += sum(number not in batch.again for number in numbers)
                 self._fold_again(queue, {batch.offsets[number] for number in numbers})
             case Capped(numbers):
                 result.capped += len(numbers)

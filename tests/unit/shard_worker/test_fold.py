@@ -133,6 +133,16 @@ def test_same_id_twice_counts_once() -> None:
     assert body(batch)["points"] == 10
 
 
+def test_an_id_that_comes_again_is_asked_about_again() -> None:
+    """If it counted before, one reply tells all of them."""
+    batch = fold(log(act("a", "1"), act("b", "1"), act("a", "1"), act("b", "2"), act("a", "1")))
+    ids = [batch.ids[start : start + 16] for start in range(0, len(batch.ids), 16)]
+    assert batch.offsets == [0, 1, 2, 3, 4]
+    assert batch.again == {2, 4}
+    assert ids[0] == ids[2] == ids[4]
+    assert len(set(ids)) == 3
+
+
 def test_repeat_of_a_limited_action_begins_another_batch() -> None:
     """Only Redis knows whether the first one counted; if it did not, the second one may."""
     limited = act("a", "1", limits=Limits(cap_per_day=1))
