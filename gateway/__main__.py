@@ -22,6 +22,8 @@ def main() -> int:
     async def serve(stop: StopSignal) -> None:
         # Kafka's client reports every attempt while Kafka is away; the gateway reports that it is, once.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        # A line for each malformed request would let anybody fill the disk.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         await Gateway(settings).serve(stop)
 
     return run_service("gateway", settings.common, serve=serve)

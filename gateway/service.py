@@ -25,6 +25,7 @@ from gateway.http_demo import DemoActions, DemoAnswer, DemoBody, DemoList
 from gateway.http_idempotency import KeyedRequests
 from gateway.http_identity import Identity
 from gateway.http_moderation import ModerationDesk
+from gateway.http_protocol import GuardedProtocol, end_slow_headers
 from gateway.http_stream import StreamHub
 from gateway.kafka_log import ActionLog
 from gateway.postgres_actions import ArchivedActions
@@ -158,6 +159,9 @@ class Gateway:
             tasks.create_task(self._follower.run(), name="board reader")
             tasks.create_task(self._hub.run(), name="stream hub")
             tasks.create_task(self._bodies.run(), name="late bodies")
+            assert self._server is not None, "it listens before its parts run"
+            slow = end_slow_headers(self._server.server_state.connections, self._settings.headers_deadline_ms / 1000)
+            tasks.create_task(slow, name="late headers")
             self._identity.start(tasks)
             self._reads.start(tasks)
             if self._settings.common.postgres_url:
@@ -201,7 +205,7 @@ class Gateway:
         return uvicorn.Config(
             self._app,
             loop="uvloop",
-            http="httptools",
+            http=GuardedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

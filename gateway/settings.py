@@ -56,6 +56,7 @@ class Settings:
     pending_actions_max: int
     token_cache_max: int
     body_deadline_ms: int
+    headers_deadline_ms: int
     produce_deadline_ms: int
     tick_ms: int
     sse_clients_max: int
@@ -96,6 +97,10 @@ def read_from(env: Env) -> Settings:
         body_deadline_ms=env.whole(
             "BODY_DEADLINE_MS", 10_000, low=100, high=300_000,
             meaning="ms that the body of a request may take to arrive; phones on bad lines need some seconds",
+        ),
+        headers_deadline_ms=env.whole(
+            "HEADERS_DEADLINE_MS", 10_000, low=100, high=300_000,
+            meaning="ms that the headers of a request may take; connections that say nothing end as well",
         ),
         produce_deadline_ms=env.whole(
             "PRODUCE_DEADLINE_MS", 4_000, low=100, high=4_500,

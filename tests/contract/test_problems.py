@@ -37,6 +37,9 @@ def test_problem_codes_and_statuses_are_fixed() -> None:
         "shard-unavailable": 503,
         "board-unavailable": 503,
         "keys-unavailable": 503,
+        "headers-too-slow": 408,
+        "headers-too-large": 431,
+        "malformed-request": 400,
     }
 
 
