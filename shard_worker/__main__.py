@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 
 from contracts.exit_codes import ExitCode
@@ -11,10 +12,10 @@ from shard_worker.service import serve
 from shard_worker.settings import read_settings
 
 
-def main() -> int:
+def main(environ: Mapping[str, str] = os.environ) -> int:
     """Run until SIGTERM; return the exit code."""
     try:
-        settings = read_settings(os.environ)
+        settings = read_settings(environ)
     except BadSettings as error:
         sys.stderr.write(f"{error}\n")
         return ExitCode.REFUSED

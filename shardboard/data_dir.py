@@ -29,8 +29,15 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     made_by: Literal["shardboard"] = "shardboard"
     partitions: int
     shards: int
+    shard_names: tuple[str, ...] = ()
+    """Empty: s1…sN. Shards come with `up --shards`, and go when a plan has taken all that they had."""
     periods: str
     ports: dict[str, int] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The shards' names."""
+        return self.shard_names or tuple(f"s{number}" for number in range(1, self.shards + 1))
 
 
 class HeldByAnother(Exception):

@@ -1,6 +1,10 @@
 """`shardboard gateway|worker|merger|auditor|archiver`: one service in the foreground."""
 
+from typing import Annotated
+
 import typer
+
+from shardboard.cli.options import DataDirOption
 
 gateway = typer.Typer()
 worker = typer.Typer()
@@ -23,16 +27,34 @@ def run_gateway() -> None:
 
 
 @worker.command("worker")
-def run_worker() -> None:
+def run_worker(
+    shard: Annotated[
+        str | None, typer.Option("--shard", "-s", help="The shard, such as s4. [default: SHARDBOARD_SHARD]")
+    ] = None,
+    redis: Annotated[
+        str | None, typer.Option("--redis", help="Its Redis: redis://host:port/0. [default: as SHARDBOARD_SHARDS says]")
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
     """Run one shard's worker: counts its partitions' actions in its Redis.
 
-    It reads its settings from the environment (`shardboard config show`) and ends in an orderly way on SIGTERM.
+    A shard that is new joins: it serves, owns nothing, and waits for a plan (`shardboard rebalance plan add`). With
+    options it joins the deployment that --data-dir or the environment names. All other settings come from the
+    environment (`shardboard config show`); it ends in an orderly way on SIGTERM.
 
-    Example:  SHARDBOARD_SHARD=s1 SHARDBOARD_SHARDS=s1=redis://redis-1:6379/0 shardboard worker
+    Examples:  shardboard worker --shard s4 --redis redis://redis-4:6379/0
+      ·  SHARDBOARD_SHARD=s1 SHARDBOARD_SHARDS=s1=redis://redis-1:6379/0 shardboard worker
     """
-    from shard_worker.__main__ import main
+    import os
 
-    raise typer.Exit(main())
+    from shard_worker.__main__ import main
+    from shardboard.deployment import find_deployment
+
+    if shard is None and redis is None and data_dir is None:
+        raise typer.Exit(main())
+    given = {"SHARDBOARD_SHARD": shard, "SHARDBOARD_SHARD_URL": redis}
+    environ = {**find_deployment(data_dir, os.environ).environ, **{k: v for k, v in given.items() if v is not None}}
+    raise typer.Exit(main(environ))
 
 
 @merger.command("merger")

@@ -12,7 +12,9 @@ app = typer.Typer()
 
 @app.command()
 def up(
-    shards: Annotated[int | None, typer.Option(help="Shards, each a worker and its Redis. [default: 3]")] = None,
+    shards: Annotated[
+        int | None, typer.Option(help="Shards, each a worker and its Redis; more than before: they join. [default: 3]")
+    ] = None,
     partitions: Annotated[
         int | None, typer.Option(help="Kafka partitions, fixed for the deployment's life. [default: 64]")
     ] = None,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+import msgspec
 import typer
 
 from contracts.clock import monotonic_s
@@ -23,10 +24,11 @@ from shardboard.data_dir import DataDir, HeldByAnother, Stored
 from shardboard.deployment import read_run
 from shardboard.embedded.ports import free_ports, is_port_free
 from shardboard.supervisor import checks, facts
-from shardboard.supervisor.plan import Wanted, internal_port_names, server_names
+from shardboard.supervisor.plan import Wanted, grown, internal_port_names, server_names
 from shardboard.supervisor.ready import ready_text, typed_command
 from shardboard.supervisor.run import Up
 from shardboard.supervisor.screen import make_screen
+from shardboard.supervisor.shards_of_map import ShardsOfMap
 
 LOOK_AGAIN_S: Final = 0.1
 
@@ -81,8 +83,10 @@ def _run_held(options: Options, folder: DataDir, *, began_s: float) -> None:
     # 4.
     stored = _stored(None if options.fresh else found.stored, asked)
     folder.store(stored)
+    names = grown(stored.names, asked.shards or 0)
     wanted = Wanted(
-        shards=stored.shards,
+        shards=len(names),
+        names=names,
         partitions=stored.partitions,
         periods=stored.periods,
         host=options.host,
@@ -91,7 +95,7 @@ def _run_held(options: Options, folder: DataDir, *, began_s: float) -> None:
         demo=options.demo,
     )
     # 5.
-    asyncio.run(_run(folder, wanted, stored=stored, began_s=began_s))
+    asyncio.run(_run(folder, wanted, stored=stored, asked_shards=asked.shards, began_s=began_s))
 
 
 def run_detached(options: Options) -> None:
@@ -141,18 +145,22 @@ def _copy(shown: IO[str]) -> None:
     sys.stdout.flush()
 
 
-async def _run(folder: DataDir, wanted: Wanted, *, stored: Stored, began_s: float) -> None:
+async def _run(folder: DataDir, wanted: Wanted, *, stored: Stored, asked_shards: int | None, began_s: float) -> None:
     screen = make_screen()
     stop = StopSignal()
     _on_signals(stop, folder)
     ports = _ports(wanted, stored.ports)
     if ports != stored.ports:
-        folder.store(Stored(partitions=stored.partitions, shards=stored.shards, periods=stored.periods, ports=ports))
+        stored = msgspec.structs.replace(stored, ports=ports)
+        folder.store(stored)
 
-    def on_ready(environ: Mapping[str, str]) -> None:
-        screen.say(ready_text(folder, wanted, environ=environ, took_s=monotonic_s() - began_s))
+    def on_ready(up: Wanted, environ: Mapping[str, str]) -> None:
+        # Only now: what could not start must not stand in the way of the next one.
+        folder.store(msgspec.structs.replace(stored, shards=len(up.shard_ids), shard_names=up.shard_ids))
+        screen.say(ready_text(folder, up, environ=environ, took_s=monotonic_s() - began_s))
 
-    await Up(folder, wanted, ports=ports, screen=screen, environ=os.environ).run(stop, on_ready=on_ready)
+    shards = ShardsOfMap(known=stored.names, asked=asked_shards)
+    await Up(folder, wanted, ports=ports, screen=screen, environ=os.environ, shards=shards).run(stop, on_ready=on_ready)
 
 
 def _on_signals(stop: StopSignal, folder: DataDir) -> None:

@@ -83,11 +83,6 @@ def data_dir_faults(facts: Facts, asked: Asked) -> list[str]:
             f"--partitions {asked.partitions}: {where} was made with {made.partitions}, and a user's partition depends "
             "on it: keep it, or start over with --fresh (which deletes all scores)"
         )
-    if asked.shards not in (None, made.shards):
-        faults.append(
-            f"--shards {asked.shards}: {where} was made with {made.shards}, and the number of shards of a deployment "
-            "with data cannot be changed here: keep it, or start over with --fresh (which deletes all scores)"
-        )
     if asked.periods is not None and PeriodCalendar(asked.periods).spec != made.periods:
         faults.append(
             f"SHARDBOARD_PERIODS = {asked.periods!r}: {where} was made with {made.periods!r}, and boards that were "

@@ -24,11 +24,13 @@ class Wanted:
     port: int
     actions_file: Path
     demo: bool
+    names: tuple[str, ...] = ()
+    """Of the shards; empty: s1…sN."""
 
     @property
     def shard_ids(self) -> tuple[str, ...]:
-        """s1…sN."""
-        return tuple(f"s{number}" for number in range(1, self.shards + 1))
+        """Each has a Redis and a worker."""
+        return self.names or tuple(f"s{number}" for number in range(1, self.shards + 1))
 
     @property
     def url(self) -> str:
@@ -47,6 +49,14 @@ class ServicePlan:
     address: str
     internal_port: int | None
     """Where its health is; None for a process without an internal port."""
+
+
+def grown(names: Sequence[str], shards: int) -> tuple[str, ...]:
+    """The shards' names with as many new ones as are missing. A name that a shard once had does not come back before
+    all higher ones are gone: its folder may hold what that one left."""
+    numbers = [int(name[1:]) for name in names if name[1:].isdecimal()]
+    first = max(numbers, default=0) + 1
+    return (*names, *(f"s{number}" for number in range(first, first + shards - len(names))))
 
 
 def server_names(shard_ids: Sequence[str]) -> tuple[str, ...]:

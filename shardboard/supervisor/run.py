@@ -3,12 +3,14 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from contracts.clock import monotonic_s
 from contracts.exit_codes import ExitCode
 from foundation.service import Refused, StopSignal
+from shardboard.cluster_map import read_map
 from shardboard.command_error import CommandError
 from shardboard.data_dir import DataDir, redis_name
 from shardboard.deployment import RunFile, RunProcess, RunState, SupervisorProcess, started_ticks
@@ -20,6 +22,7 @@ from shardboard.supervisor.keeper import Keeper
 from shardboard.supervisor.life import State, start_verdict
 from shardboard.supervisor.plan import Wanted, common_environment, service_plans
 from shardboard.supervisor.screen import Screen
+from shardboard.supervisor.shards_of_map import ShardsOfMap
 from shardboard.supervisor.units import ServerUnit, ServiceUnit
 
 SERVICES_START_S_MAX: Final = 90.0
@@ -33,12 +36,24 @@ SERVERS_GRACE_S: Final = 3.0
 save a shard's last second, which is counted again from Kafka."""
 
 
+OnReady = Callable[[Wanted, Mapping[str, str]], None]
+"""Called with what runs and its environment."""
+
+
 class Up:
     """One run of one deployment. The data folder is held and checked, the ports are chosen."""
 
     def __init__(
-        self, folder: DataDir, wanted: Wanted, *, ports: Mapping[str, int], screen: Screen, environ: Mapping[str, str]
+        self,
+        folder: DataDir,
+        wanted: Wanted,
+        *,
+        ports: Mapping[str, int],
+        screen: Screen,
+        environ: Mapping[str, str],
+        shards: ShardsOfMap | None = None,
     ) -> None:
+        self._shards = shards or ShardsOfMap()
         self._folder = folder
         self._wanted = wanted
         self._ports = ports
@@ -53,7 +68,7 @@ class Up:
         pid = os.getpid()
         self._self = SupervisorProcess(pid, started_ticks(pid) or 0)
 
-    async def run(self, stop: StopSignal, *, on_ready: Callable[[Mapping[str, str]], None]) -> None:
+    async def run(self, stop: StopSignal, *, on_ready: OnReady) -> None:
         """Return when `stop` was set and everything is down. Raises CommandError when it cannot start.
 
         1. Servers. 2. Topics. 3. Services. 4. `on_ready`. 5. Keep all running. 6. Services down, then servers.
@@ -70,7 +85,7 @@ class Up:
         finally:
             await self._end()
 
-    async def _start(self, group: asyncio.TaskGroup, on_ready: Callable[[Mapping[str, str]], None]) -> None:
+    async def _start(self, group: asyncio.TaskGroup, on_ready: OnReady) -> None:
         self._screen.begin()
         try:
             # 1.
@@ -81,13 +96,14 @@ class Up:
             await self._start_together(group, self._servers, tries=1, within_s=None)
             # 2.
             await self._make_topics()
+            await self._leave_shards_out(servers)
             # 3.
             self._services = [Keeper(unit, self._on_change) for unit in self._make_services()]
             await self._start_together(group, self._services, tries=SERVICE_TRIES, within_s=SERVICES_START_S_MAX)
         finally:
             self._screen.end_start()
         # 4. In this order: whoever waits for `up` in run.json finds everything said.
-        on_ready(self._environment)
+        on_ready(self._wanted, self._environment)
         self._write_run("up")
 
     async def _start_together(
@@ -130,6 +146,18 @@ class Up:
             await check_topic(common, common.actions_topic, partitions=partitions)
         except Refused as error:
             raise CommandError(ExitCode.REFUSED, str(error)) from error
+
+    async def _leave_shards_out(self, servers: Sequence[EmbeddedServer]) -> None:
+        """The Redis of a shard that a plan has taken out runs for this one more time, without a worker."""
+        from foundation.settings import load_common
+
+        stored = await read_map(load_common(self._environment))
+        names = self._shards.left(self._wanted.shard_ids, stored)
+        if names != self._wanted.shard_ids:
+            gone = sorted(set(self._wanted.shard_ids) - set(names))
+            self._screen.say(f"  {', '.join(gone)}: taken out by a plan, not started any more")
+            self._wanted = replace(self._wanted, shards=len(names), names=names)
+            self._environment = self._common_environment(servers)
 
     async def _end(self) -> None:
         """6."""

@@ -8,6 +8,7 @@ from gateway.settings import read_settings
 from shardboard.supervisor.plan import (
     Wanted,
     common_environment,
+    grown,
     internal_port_names,
     server_names,
     service_plans,
@@ -83,3 +84,15 @@ def test_the_page_address_is_one_that_a_browser_here_can_open() -> None:
     assert replace(WANTED, host="::1").url == "http://[::1]:8080"
     listen = service_plans(replace(WANTED, host="::1"), environment(), ports=PORTS)[0].environment
     assert listen["SHARDBOARD_LISTEN"] == "[::1]:8080"
+
+
+def test_new_shards_get_names_that_no_shard_has_or_had_lately() -> None:
+    assert grown(("s1", "s2"), 4) == ("s1", "s2", "s3", "s4")
+    assert grown(("s1", "s3"), 3) == ("s1", "s3", "s4")
+    assert grown(("s1", "s3"), 2) == grown(("s1", "s3"), 0) == ("s1", "s3")
+
+
+def test_shards_may_have_gaps() -> None:
+    wanted = replace(WANTED, names=("s1", "s3"))
+    assert wanted.shard_ids == ("s1", "s3")
+    assert "redis-s3" in server_names(wanted.shard_ids)
