@@ -15,8 +15,10 @@ SUMMARIES: Final = {
     "merge": "Merge shard tops, against heapq and numpy.",
     "apply": "Apply actions to a shard's Redis, against ZINCRBY alone.",
     "post": "POST /actions as fast as it goes, against the server's least and a textbook route.",
+    "tokens": "POST /actions with a remembered EdDSA token, against HS256.",
     "get": "GET the top 10 as fast as it goes, against constant bytes.",
     "latency": "POST /actions at a constant rate, against Kafka's client alone.",
+    "stream": "From an action to the live stream at a constant rate, against passing through Kafka alone.",
     "archive": "Archive into Postgres, against COPY.",
     ALL: "All of them, one after the other.",
 }

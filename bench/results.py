@@ -16,6 +16,7 @@ MEASURES: Final = {
     CPU_US: "CPU-µs each",
     US: "µs each",
     "p50_ms": "ms, median",
+    "p50_less_publishing_ms": "ms, median without publish intervals",
     "p99_ms": "ms, 99 of 100",
     "max_ms": "ms, longest",
     "sent_late_p99_ms": "ms that the generator was late, 99 of 100",

@@ -53,7 +53,7 @@ async def produce(plan: ProducePlan) -> Latencies:
 
 async def produce_apart(plan: ProducePlan) -> Latencies:
     """Run it in a process of its own. Raises RuntimeError with what it said."""
-    return await apart("bench.baselines.produce_loop", msgspec.json.encode(plan))
+    return await apart("bench.baselines.produce_loop", msgspec.json.encode(plan), found=Latencies)
 
 
 def main() -> int:
