@@ -50,6 +50,11 @@ class TokenChecker:
         self._refused_revoked = metrics.counter(TOKENS_REVOKED)
 
     @property
+    def remembered(self) -> int:
+        """How many tokens need not be verified again."""
+        return len(self._cache)
+
+    @property
     def has_keys(self) -> bool:
         """Whether any token can be verified."""
         return self._keys is not None

@@ -1,6 +1,8 @@
 """Tokens are verified as they say, remembered, and forgotten at their expiry."""
 
+import resource
 import time
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -14,6 +16,7 @@ from foundation.settings import TokenSettings
 from gateway.http_tokens import TokenChecker
 from gateway.problem import Problem
 from gateway.token_rules import Caller
+from tests.support.token_kit import compact, hs
 
 SECRET = "a-secret-of-the-unit-tests-0123456789"
 NOW_MS = int(time.time() * 1000)
@@ -104,3 +107,16 @@ def test_a_token_of_endless_nesting_is_refused() -> None:
 
     deep = base64.urlsafe_b64encode(b"[" * 6000).rstrip(b"=")
     assert "not valid" in refusal(b"Bearer " + deep + b".e30.x").detail
+
+
+def test_distinct_tokens_take_no_more_memory_than_the_bound() -> None:
+    """A hundred thousand callers, a memory of a thousand: what is held is bounded, and nothing else grows."""
+    check = TokenChecker(TokenSettings(SECRET, "shardboard", "shardboard"), Metrics(), cache_max=1_000)
+    pages = []
+    for number in range(100_000):
+        sent = b"Bearer " + compact({"alg": "HS256"}, {**CLAIMS, "sub": f"user-{number}"}, sign=hs(SECRET.encode()))
+        assert isinstance(check.check(sent, NOW_MS), Caller)
+        if number in (20_000, 99_999):
+            pages.append(int(Path("/proc/self/statm").read_text().split()[1]))
+    assert check.remembered == 1_000
+    assert (pages[1] - pages[0]) * resource.getpagesize() < 16 * 1024 * 1024

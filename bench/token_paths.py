@@ -1,0 +1,70 @@
+"""POST /actions with a remembered token: one signed with EdDSA costs the gateway what one of HS256 does, since neither
+is verified again."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from bench.cpu_time import cpu_s
+from bench.gateway_process import TOKEN_S, GatewayGround, Served, bodies
+from bench.ground import Ground
+from bench.results import CPU_US, PER_S, Ask, Part, Way, make_part
+from bench.wrk import Requests, rate
+from contracts.clock import now_ms
+from contracts.tokens import AUDIENCE_DEFAULT, ISSUER_DEFAULT, SCOPE_WRITE_ANY
+
+EDDSA, HS256 = "EdDSA", "HS256"
+BAR: Final = 0.9
+
+
+async def run(ground: Ground) -> AsyncIterator[Part]:
+    """Two gateways that differ in their keys alone, measured in turn."""
+    by_secret, by_key = await GatewayGround.made(ground, "hs256"), await GatewayGround.made(ground, "eddsa")
+    key = Ed25519PrivateKey.generate()
+    pem = ground.new_folder("key") / "public.pem"
+    pem.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    # Tickets are made with the secret where no key of their own is set.
+    by_key.environ["SHARDBOARD_TICKET_SECRET"] = by_key.environ.pop("SHARDBOARD_JWT_SECRET")
+    by_key.environ["SHARDBOARD_JWT_PUBLIC_KEY_FILE"] = str(pem)
+    tokens = {EDDSA: _signed(key), HS256: by_secret.token()}
+    async with AsyncExitStack() as running:
+        served = {
+            EDDSA: await running.enter_async_context(by_key.gateway()),
+            HS256: await running.enter_async_context(by_secret.gateway()),
+        }
+        ways = await _in_turn(ground, served, tokens=tokens)
+    settings = {"connections": ground.sizes.connections, "seconds": ground.sizes.load_s}
+    asks = [
+        Ask(measure=PER_S, first=EDDSA, second=HS256, at_least=BAR),
+        Ask(measure=CPU_US, first=EDDSA, second=HS256),
+    ]
+    yield make_part("tokens", "POST /actions by token", settings=settings, ways=ways, asks=asks)
+
+
+async def _in_turn(ground: Ground, served: dict[str, Served], *, tokens: dict[str, str]) -> list[Way]:
+    """Round by round, one after the other; the first round warms up."""
+    sizes, found = ground.sizes, {name: Way(name, {PER_S: [], CPU_US: []}) for name in served}
+    for number in range(sizes.rounds + 1):
+        for name, server in served.items():
+            requests, before_s = Requests("/actions", tuple(bodies()), tokens[name]), cpu_s([server.pid])
+            per_s, count = await rate(
+                server.url,
+                requests,
+                connections=sizes.connections,
+                load_s=sizes.load_s,
+                folder=ground.new_folder("wrk"),
+            )
+            if number:
+                found[name].measures[PER_S].append(per_s)
+                found[name].measures[CPU_US].append((cpu_s([server.pid]) - before_s) * 1e6 / count)
+    return list(found.values())
+
+
+def _signed(key: Ed25519PrivateKey) -> str:
+    now_s = now_ms() // 1000
+    claims = {"iss": ISSUER_DEFAULT, "aud": AUDIENCE_DEFAULT, "sub": "bench", "scope": SCOPE_WRITE_ANY, "iat": now_s}
+    return jwt.encode({**claims, "exp": now_s + TOKEN_S}, key, "EdDSA")
