@@ -5,7 +5,10 @@
 
 import { startDemo } from "./demo.js";
 import { clockAheadMs, formatAge, formatList } from "./format.js";
+import { FullBoard } from "./full.js";
+import { OwnPlace } from "./own.js";
 import { BoardRows } from "./rows.js";
+import { Seasons } from "./season.js";
 import { LeadAnnouncer } from "./spoken.js";
 import { BoardStream, parseBoard } from "./stream.js";
 
@@ -15,12 +18,18 @@ const DRAW_GAP_MS = 100;
 const AGE_TICK_MS = 100;
 
 const EMPTY_TITLES = { daily: "No points yet today", weekly: "No points yet this week", all_time: "No points yet" };
-const CONNECTION_TEXTS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", stale: "Stale" };
+const CONNECTION_TEXTS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", stale: "Stale", final: "Final" };
 
 const byId = (id) => document.getElementById(id);
 const rows = new BoardRows(byId("rows"), byId("row-template"));
 const announcer = new LeadAnnouncer(byId("lead-spoken"));
-const stream = new BoardStream({ onBoard: accept, onBeat: refresh, onState: setConnection });
+const stream = new BoardStream({ onBoard: accept, onBeat: refresh, onState: setConnection, onOwn: (_, own) => ownPlace.told(own) });
+const ownPlace = new OwnPlace((user) => {
+  ownPlace.choose(period, { isLive: !isClosed(period) });
+  stream.follow(user);
+});
+const full = new FullBoard();
+const seasons = new Seasons({ onChoose: choose, serverNow: () => Date.now() - aheadMs });
 
 /** The newest board seen of each period: a version never goes back, not even by switching away and returning. */
 const newestBoards = new Map();
@@ -39,9 +48,19 @@ function choose(chosen) {
   rows.clear();
   announcer.reset();
   drawNow();
-  stream.open(period);
+  seasons.choose(kindOf(period));
+  ownPlace.choose(period, { isLive: !isClosed(period) });
+  full.choose(period);
+  if (isClosed(period)) {
+    stream.close();
+    setConnection("final");
+  } else stream.open(period, ownPlace.user);
   readOnce(period);
 }
+
+const kindOf = (id) => id.split(":")[0];
+/** Only seasons that are over are chosen by their id. */
+const isClosed = (id) => id.includes(":");
 
 async function readOnce(wanted) {
   reading.abort();
@@ -65,7 +84,7 @@ async function readOnce(wanted) {
 /** This deployment does not keep the chosen period: say so and stop asking. */
 function refuse() {
   stream.close();
-  setConnection("live");
+  setConnection(isClosed(period) ? "final" : "live");
   setBlank("This board is not kept here", "Choose another period.");
 }
 
@@ -107,7 +126,7 @@ function drawNow() {
   rows.show(entries);
   announcer.see(entries);
   if (board === undefined) setBlank("Waiting for the board", "It appears here as soon as the gateway answers.");
-  else if (entries.length === 0) setBlank(EMPTY_TITLES[period], "The first action that counts opens the board.");
+  else if (entries.length === 0) setBlank(EMPTY_TITLES[period] ?? "No points", "The first action that counts opens the board.");
   else byId("blank").hidden = true;
   drawFacts();
 }
@@ -170,6 +189,7 @@ function chosenAtStart() {
 
 byId("periods").addEventListener("change", (event) => {
   history.replaceState(null, "", `?period=${encodeURIComponent(event.target.value)}`);
+  byId("season-select").value = "";
   choose(event.target.value);
 });
 addEventListener("online", () => stream.retryNow());
@@ -179,5 +199,6 @@ addEventListener("pagehide", () => stream.close());
 addEventListener("pageshow", (event) => event.persisted && choose(period));
 setInterval(() => document.hidden || drawAge(), AGE_TICK_MS);
 
+ownPlace.restore();
 choose(chosenAtStart());
-startDemo();
+startDemo((user) => ownPlace.name(user));

@@ -10,8 +10,8 @@ const TOAST_SHOWN_MS = 6_000;
 
 const byId = (id) => document.getElementById(id);
 
-/** Ask once whether there is a demo, and if so show the panel. */
-export async function startDemo() {
+/** Ask once whether there is a demo, and if so show the panel. `onActAs` gets the user whom the reader chooses to be. */
+export async function startDemo(onActAs) {
   let demo;
   try {
     const answer = await fetch("/demo", { headers: { accept: "application/json" } });
@@ -25,8 +25,10 @@ export async function startDemo() {
   fillActions(demo.actions);
   byId("demo-form").addEventListener("submit", (event) => {
     event.preventDefault();
+    onActAs(byId("demo-user").value);
     performChosen(demo);
   });
+  byId("demo-user").addEventListener("change", () => onActAs(byId("demo-user").value));
   byId("demo").hidden = false;
   document.body.classList.add("has-demo");
 }

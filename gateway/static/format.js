@@ -46,3 +46,27 @@ export function retryDelayMs(attempt, random) {
   const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10));
   return ceilingMs * (0.5 + 0.5 * random);
 }
+
+/** "2 d 3 h", "3 h 12 min", "12 min 5 s", "5 s": the two largest units. */
+export function formatLeft(leftMs) {
+  const seconds = Math.max(0, Math.ceil(leftMs / 1000));
+  const parts = [[Math.floor(seconds / 86400), "d"], [Math.floor(seconds / 3600) % 24, "h"], [Math.floor(seconds / 60) % 60, "min"], [seconds % 60, "s"]];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return "0 s";
+  return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
+
+const moment = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+/** A moment in the reader's own zone and words. */
+export const formatMoment = (ms) => moment.format(ms);
+
+/** Places gained since the last closed day: "▲2", "▼1", "=", "new"; nothing where there is nothing to compare with. */
+export function formatShift(rank, previousRank) {
+  if (previousRank === undefined) return { text: "", spoken: "" };
+  if (previousRank === null) return { text: "new", spoken: "new since the last closed day" };
+  const gained = previousRank - rank;
+  if (gained === 0) return { text: "=", spoken: "same rank as on the last closed day" };
+  const places = `${Math.abs(gained)} ${Math.abs(gained) === 1 ? "place" : "places"}`;
+  return gained > 0 ? { text: `▲${gained}`, spoken: `up ${places} since the last closed day` } : { text: `▼${-gained}`, spoken: `down ${places} since the last closed day` };
+}

@@ -4,7 +4,7 @@
  * Nothing moves for readers who asked for reduced motion. All text is set with textContent.
  */
 
-import { formatDelta, formatScore } from "./format.js";
+import { formatDelta, formatScore, formatShift } from "./format.js";
 
 const SLIDE_MS = 450;
 const COUNT_MS = 450;
@@ -90,7 +90,7 @@ class Row {
     this.#shownScore = entry.score;
     const part = (name) => element.querySelector(`.${name}`);
     this.#parts = {
-      medal: part("medal"), move: part("move"), name: part("name"), userId: part("user-id"),
+      medal: part("medal"), move: part("move"), name: part("name"), userId: part("user-id"), shift: part("shift"),
       delta: part("delta"), points: part("points"), bar: part("bar"),
     };
   }
@@ -103,6 +103,10 @@ class Row {
     setText(this.#parts.name, name);
     setText(this.#parts.userId, name === entry.user_id ? "" : entry.user_id);
     this.#parts.name.title = name;
+    const shift = formatShift(entry.rank, entry.previous_rank);
+    setText(this.#parts.shift, shift.text);
+    this.#parts.shift.title = shift.spoken;
+    this.#parts.shift.classList.toggle("is-loss", shift.text.startsWith("▼"));
     this.element.dataset.medal = entry.rank <= MEDAL_RANK_MAX ? String(entry.rank) : "";
     this.#parts.bar.style.transform = `scaleX(${Math.min(1, Math.max(0, share)).toFixed(4)})`;
     if (this.#isNew) {

@@ -1,5 +1,5 @@
 /**
- * The connection to /leaderboard/stream. Says what came (onBoard, onBeat) and how the connection is (onState: connecting, live,
+ * The connection to /leaderboard/stream. Says what came (onBoard, onBeat, onOwn) and how the connection is (onState: connecting, live,
  * reconnecting). EventSource alone retries in step with every other page and never notices a line that went silent, so
  * each loss is handled here: close, wait a jittered and growing while, open anew; the server sends its state first.
  */
@@ -15,24 +15,34 @@ export class BoardStream {
   #onBoard;
   #onBeat;
   #onState;
+  #onOwn;
+  #user = "";
   #period = null;
   #source = null;
   #attempt = 0;
   #retryTimer = 0;
   #watchdog = 0;
 
-  constructor({ onBoard, onBeat, onState }) {
+  constructor({ onBoard, onBeat, onState, onOwn }) {
     this.#onBoard = onBoard;
     this.#onBeat = onBeat;
     this.#onState = onState;
+    this.#onOwn = onOwn;
   }
 
-  /** Follow this period from now on; any earlier connection is dropped. */
-  open(period) {
+  /** Follow this period, and this user if any, from now on; any earlier connection is dropped. */
+  open(period, user = "") {
     this.#period = period;
+    this.#user = user;
     this.#attempt = 0;
     this.#onState("connecting");
     this.#connect();
+  }
+
+  /** Be told of this user's place from now on, without a break that the reader would see. */
+  follow(user) {
+    this.#user = user;
+    if (this.#source !== null) this.#connect();
   }
 
   close() {
@@ -48,7 +58,8 @@ export class BoardStream {
   #connect() {
     this.#disconnect();
     const period = this.#period;
-    const source = new EventSource(`/leaderboard/stream?period=${encodeURIComponent(period)}`);
+    const own = this.#user === "" ? "" : `&user=${encodeURIComponent(this.#user)}`;
+    const source = new EventSource(`/leaderboard/stream?period=${encodeURIComponent(period)}${own}`);
     this.#source = source;
     source.addEventListener("board", (event) => {
       if (this.#source !== source) return;
@@ -61,6 +72,12 @@ export class BoardStream {
       this.#heard();
       const beat = parseObject(event.data);
       if (Number.isFinite(beat?.version)) this.#onBeat(period, beat);
+    });
+    source.addEventListener("you", (event) => {
+      if (this.#source !== source) return;
+      this.#heard();
+      const own = parseObject(event.data);
+      if (own?.user_id === this.#user) this.#onOwn(period, own);
     });
     source.addEventListener("error", () => this.#source === source && this.#lost());
     this.#watchdog = setTimeout(() => this.#lost(), FIRST_EVENT_MAX_MS);

@@ -3,6 +3,7 @@ the test pushes, cuts or holds back. Used by tests/acceptance/page, where each s
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,10 @@ class BoardServer:
         self.boards: dict[str, Board] = {}
         self.demo: Mapping[str, object] | None = None
         self.demo_answer = Answer(500, {})
+        self.periods: list[dict[str, Any]] = []
+        """What GET /periods lists."""
+        self.reads: dict[str, Answer] = {}
+        """What paths of ranks, neighbours and pages answer, by path and query; others are 404."""
         self.demo_actions: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.refuses = False
@@ -58,6 +63,8 @@ class BoardServer:
         app.router.add_get("/static/{name}", self._static)
         app.router.add_get("/leaderboard", self._read)
         app.router.add_get("/leaderboard/stream", self._stream)
+        app.router.add_get("/periods", self._periods)
+        app.router.add_get("/users/{id}/{what}", self._scripted)
         app.router.add_get("/demo", self._demo)
         app.router.add_post("/demo/actions", self._demo_action)
         self._runner = web.AppRunner(app, shutdown_timeout=1.0, access_log=None)
@@ -125,7 +132,18 @@ class BoardServer:
             return _problem(404, "not-found", detail=f"There is no file {name}.")
         return _file(name)
 
+    async def _periods(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response({"now": time.time_ns() // 1_000_000, "kinds": self.periods})
+
+    async def _scripted(self, request: web.Request) -> web.StreamResponse:
+        answer = self.reads.get(request.path_qs)
+        if answer is None:
+            return _problem(404, "not-found", detail="There is no such user on the board.")
+        return web.json_response(answer.body, status=answer.status, content_type=answer.content_type)
+
     async def _read(self, request: web.Request) -> web.StreamResponse:
+        if request.path_qs in self.reads:
+            return await self._scripted(request)
         board = self.boards.get(request.query.get("period", "daily"))
         if board is None:
             return _problem(404, "unknown-period", detail="This deployment does not keep that period.")

@@ -119,16 +119,17 @@ async def test_focus_is_visible_on_every_stop(server: BoardServer, visit: Visito
     page = (await visit()).page
     await expect(page.get_by_role("button", name="Perform action")).to_be_visible()
     stops: list[str] = []
-    for _ in range(6):
+    for _ in range(9):
         await page.keyboard.press("Tab")
         stop, outline = await page.evaluate("""() => {
           const at = document.activeElement;
-          const drawn = at.matches("input") ? at.nextElementSibling : at;
+          const drawn = at.matches("input[type=radio]") ? at.nextElementSibling : at;
           return [at.id || at.value || at.textContent, getComputedStyle(drawn).outlineStyle];
         }""")
         assert outline != "none", stop
         stops.append(stop)
-    assert stops == ["Skip to the board", "daily", "json-link", "demo-user", "bugfix", "demo-submit"]
+    own = ["own-user", "Show", "Full board"]
+    assert stops == ["Skip to the board", "daily", "json-link", *own, "demo-user", "bugfix", "demo-submit"]
 
 
 async def show(visited: Visit, board: Board) -> None:
