@@ -108,14 +108,12 @@ async def test_the_end_is_told_in_the_readers_zone_and_seasons_can_be_chosen(
 
 async def test_the_full_board_is_paged_and_searched(server: BoardServer, visit: Visitor) -> None:
     server.boards["daily"] = ranked(1, {"ada": 50})
-    found = f"/users/{quote(ID, safe='')}/around?period=daily&before=12&after=12"
+    around = f"/users/{quote(ID, safe='')}/around?period=daily&before=12&after=12"
     server.reads |= {
         "/leaderboard?period=daily&rank=1&limit=25": page_of(entry(1, "a", 9, name=HOSTILE), following="c1"),
         "/leaderboard?limit=25&cursor=c1": page_of(entry(2, "b", 8), previous="c0"),
         "/leaderboard?period=daily&rank=900&limit=25": page_of(entry(900, "c", 1)),
-        f"/users/{quote(ID, safe='')}/around?period=daily&before=12&after=12": page_of(
-            entry(5, ID, 3), entry(6, "z", 2)
-        ),
+        around: page_of(entry(5, ID, 3), entry(6, "z", 2)),
     }
     page = (await visit(expects_refusals=True)).page
     await expect(rows(page)).to_have_count(1)
