@@ -27,12 +27,12 @@ BUILD_S_MAX: Final = 600
 def build_missing(debian: str, python: str) -> None:
     """Build the stand-ins that the engine lacks. Raises CalledProcessError."""
     if not _has(BASE):
-        _build(BASE, "base", {}, base=debian)
+        _build(BASE, "base", contents={}, base=debian)
     if not _has(PYTHON):
         subprocess.run(["docker", "tag", python, PYTHON], check=True)
     for image, (name, contents) in IMAGES.items():
         if not _has(image):
-            _build(image, name, contents(), base=BASE)
+            _build(image, name, contents=contents(), base=BASE)
 
 
 def _kafka() -> dict[str, Path]:
@@ -59,7 +59,7 @@ IMAGES: Final[dict[str, tuple[str, Callable[[], dict[str, Path]]]]] = {
 """The public name → its Dockerfile, and what is copied into it."""
 
 
-def _build(image: str, name: str, contents: dict[str, Path], *, base: str) -> None:
+def _build(image: str, name: str, *, contents: dict[str, Path], base: str) -> None:
     with tempfile.TemporaryDirectory(prefix="shardboard-stand-in-") as folder:
         context = Path(folder)
         for target, source in contents.items():
