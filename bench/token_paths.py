@@ -25,7 +25,9 @@ async def run(ground: Ground) -> AsyncIterator[Part]:
     """Two gateways that differ in their keys alone, measured in turn."""
     by_secret, by_key = await GatewayGround.made(ground, "hs256"), await GatewayGround.made(ground, "eddsa")
     key = Ed25519PrivateKey.generate()
-    pem = ground.new_folder("key") / "public.pem"
+    folder = ground.new_folder("key")
+    folder.mkdir(parents=True, exist_ok=True)
+    pem = folder / "public.pem"
     pem.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     # Tickets are made with the secret where no key of their own is set.
     by_key.environ["SHARDBOARD_TICKET_SECRET"] = by_key.environ.pop("SHARDBOARD_JWT_SECRET")

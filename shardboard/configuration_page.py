@@ -36,12 +36,18 @@ start.
 | the development secret | anybody can read it and make tokens | `SHARDBOARD_JWT_SECRET`, 32 random bytes or more |
 | `SHARDBOARD_DEMO=1` | anybody may act as a demo user | leave it out |
 | `shardboard demo` | it would write made-up actions among real ones | another deployment |
+| no `SHARDBOARD_JWT_ISSUER`, no `SHARDBOARD_JWT_AUDIENCE` | tokens of another deployment might pass | your own |
+| a JWK Set over `http://` | who changes it on the way signs any token | `https://` |
+| `SHARDBOARD_CORS_ORIGINS=*` | every web page may read answers | your origins |
+| passwords without TLS | whoever listens on the way has them | `rediss://`, `sslmode=verify-full`, `sasl_ssl` |
 | a topic with replication < 3 | a lost broker stops or loses writes | `shardboard topics create --replication 3` |
 | a topic with `min.insync.replicas` < 2 | an acknowledgement would mean one copy | set it to 2 |
 
 A topic without `LogAppendTime`, or with another number of partitions than the deployment's, is refused everywhere:
 what counts is decided by Kafka's time, and a user's partition by their number. So is a Redis that may evict keys, or
 that belongs to another deployment.
+
+`SHARDBOARD_ALLOW_INSECURE` accepts some of these by name: see [security.md](security.md#production).
 
 ### SHARDBOARD_ALLOW_UNSAFE_REPLICATION
 
