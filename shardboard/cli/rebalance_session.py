@@ -71,6 +71,8 @@ def follow_plan(data_dir: Path | None, number: int, *, timeout: str | None, outp
         typer.echo(msgspec.json.encode(progress))
     else:
         typer.echo(watching.text(progress))
+    if progress.state == "running" and not progress.left:
+        typer.echo("all is served from its new place, but leftovers stay: `shardboard rebalance why-stalled`", err=True)
     raise typer.Exit(progress.exit_code)
 
 

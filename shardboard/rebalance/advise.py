@@ -64,7 +64,9 @@ def _away(stored: StoredMap, figures: Figures) -> list[Advice]:
         if told is None or told.fault:
             fault = "was not asked" if told is None else told.fault
             text = f"its Redis does not answer: {fault}"
-            advice.append(Advice("unreachable", shard, text, f"shardboard rebalance plan replace {shard} NEW"))
+            advice.append(
+                Advice("unreachable", shard, text, f"bring it back, or: shardboard rebalance plan replace {shard} NEW")
+            )
         elif not told.has_worker:
             text = "no worker serves it: its partitions are not counted on"
             advice.append(Advice("no_worker", shard, text, f"shardboard worker --shard {shard}"))

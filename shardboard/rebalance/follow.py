@@ -10,6 +10,9 @@ from contracts.exit_codes import ExitCode
 from contracts.moves import MoveLimits, MovePhase, MoveReport, PlanRecord
 from shardboard.rebalance.plan_file import PlanFile, content_of
 
+LEFTOVERS_S_MAX: Final = 20.0
+"""All is served from its new place, and only leftovers are to be removed, which takes a moment: one who looks on for so
+long in vain may go, and ask why."""
 PACE_OVER_S: Final = 30.0
 """The rate shown is that of the last seconds: of several moves, so that it is calm."""
 _PARTS: Final = {
@@ -48,6 +51,9 @@ class PlanProgress(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     is_paused: bool
     done: int
+    """Served from their new place."""
+    leftovers: int
+    """Of those, where something is still to be removed at the old place."""
     aborted: int
     left: int
     rows_copied: int
@@ -77,6 +83,7 @@ def progress_of(record: PlanRecord, reports: Sequence[MoveReport], *, limits: Mo
         state=record.state,
         is_paused=limits.is_paused,
         done=done,
+        leftovers=phases[MovePhase.FORGETTING],
         aborted=phases[MovePhase.ABORTED],
         left=len(reports) - done - phases[MovePhase.ABORTED],
         rows_copied=sum(report.rows_copied for report in reports),
@@ -111,6 +118,11 @@ def progress_text(progress: PlanProgress, *, rows_per_s: float, left_s: float | 
     under_way = [f"{count} {phase}" for phase, count in sorted(phases.items())]
     head = ", ".join([f"{progress.done} of {len(progress.moves)} moved", *under_way])
     parts = [f"plan {progress.plan} ({progress.change}): {head}"]
+    waiting = next((move for move in progress.moves if move.phase == MovePhase.WAITING and move.reason), None)
+    if waiting is not None:
+        parts.append(f"partition {waiting.partition} waits: {waiting.reason}")
+    if progress.leftovers:
+        parts.append(f"leftovers of {progress.leftovers} to remove")
     if progress.aborted:
         parts.append(f"{progress.aborted} aborted")
     if progress.state == "running":

@@ -22,7 +22,7 @@ from shardboard.command_error import CommandError
 from shardboard.rebalance.change import Change
 from shardboard.rebalance.draft import Occasion, draft_plan
 from shardboard.rebalance.figures import Figures
-from shardboard.rebalance.follow import PlanProgress, progress_of
+from shardboard.rebalance.follow import LEFTOVERS_S_MAX, PlanProgress, progress_of
 from shardboard.rebalance.gather import Asked, gather_figures, read_mark
 from shardboard.rebalance.new_redis import check_new_redis
 from shardboard.rebalance.plan_file import BadPlan, PlanFile, check_fits, deployment_name, order_of
@@ -98,6 +98,7 @@ class Operator:
                 await self._abort_moves_of(record)
             stored = await self.store.read()
             back = undo(record, _without_moves_of(stored, record) if is_dry else stored)
+            await self._check_new(back.change, stored, mark=await self._mark(stored))
             figures = await self.figures(stored, Asked(sizes=True, rates=False))
             deployment = await self.deployment(stored)
             plan = await self.plan_with(back.change, stored, figures=figures, deployment=deployment, undoes=record.plan)
@@ -113,11 +114,13 @@ class Operator:
     async def follow(
         self, number: int, *, timeout_s: float | None, show: Callable[[PlanProgress, str], None]
     ) -> PlanProgress:
-        """Look at a plan until it is over, or the time is; `show` gets each look, and what is in the way of looking.
+        """Look at a plan until it is over, or the time is, or for a while only leftovers have been waited for; `show`
+        gets each look, and what is in the way of looking.
 
         While Postgres is away it is asked again: the workers go on, and so do we.
         """
         ends_s = None if timeout_s is None else monotonic_s() + timeout_s
+        all_moved_s: float | None = None
         progress: PlanProgress | None = None
         while True:
             trouble = ""
@@ -128,7 +131,11 @@ class Operator:
                     raise
                 trouble = f"Postgres does not answer: {error or type(error).__name__}"
             show(progress, trouble)
-            if progress.state != "running" or (ends_s is not None and monotonic_s() >= ends_s):
+            now_s = monotonic_s()
+            if progress.state != "running" or (ends_s is not None and now_s >= ends_s):
+                return progress
+            all_moved_s = (all_moved_s or now_s) if progress.left == 0 else None
+            if all_moved_s is not None and now_s - all_moved_s > LEFTOVERS_S_MAX:
                 return progress
             await asyncio.sleep(LOOK_AGAIN_S)
 

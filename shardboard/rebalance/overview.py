@@ -192,10 +192,11 @@ def _moves(shard_map: ShardMap, reports: Sequence[MoveReport], *, now_ms: int) -
             mine = report if report is not None and report.move_epoch == owner.move.epoch else None
             source, target = owner.shard, owner.move.target
             rows.append(_move(number, mine, source=source, target=target, phase=MovePhase.INTENDED, now_ms=now_ms))
-        rows += [
-            _move(number, None, source=shard, target=owner.shard, phase=MovePhase.FORGETTING, now_ms=now_ms)
-            for shard in owner.forget
-        ]
+        for shard in owner.forget:
+            mine = report if report is not None and report.phase is MovePhase.FORGETTING else None
+            rows.append(
+                _move(number, mine, source=shard, target=owner.shard, phase=MovePhase.FORGETTING, now_ms=now_ms)
+            )
     return tuple(rows)
 
 

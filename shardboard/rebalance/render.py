@@ -1,7 +1,7 @@
 """What `rebalance` shows to people: the cluster, plans, moves on their way, findings."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,14 +18,16 @@ from shardboard.rebalance.stalled import StalledReport
 MOVES_SHOWN_MAX: Final = 24
 """A screen; --explain shows all."""
 _RIGHT: Final = frozenset(
-    {"partition", "weight", "partitions", "share", "cap", "users", "memory", "lag", "records/s", "size", "pause"}
+    {"partition", "weight", "partitions", "held/cap", "cap", "users", "memory", "lag", "records/s", "size", "pause"}
 )
+_WHOLE: Final = _RIGHT | {"shard", "state", "from", "to", "phase"}
+"""Never broken over two lines."""
 _STATE_STYLES: Final = {"serving": "green", "idle": "cyan", "leaving": "yellow"}
 
 
 def render_overview(told: Overview) -> RenderableType:
     """Shards, moves, limits, problems."""
-    table = _table("shard", "state", "weight", "partitions", "share", "users", "memory", "lag", "records/s", "moves")
+    table = _table("shard", "state", "weight", "held/cap", "users", "memory", "lag", "records/s", "moves")
     for row in told.shards:
         table.add_row(*_shard_cells(row))
     parts: list[RenderableType] = [table, Text(), Text(_cluster_line(told))]
@@ -111,7 +113,8 @@ def render_check(check: MapCheck) -> RenderableType:
     head += f", {check.leftovers} leftovers to remove" if check.leftovers else ""
     if not check.findings:
         return Text(f"{head}: each has its one owner, at the map's epoch", "green")
-    return Group(table, Text(), Text(f"{head}: {len(check.findings)} findings", "bold red"))
+    count = len(check.findings)
+    return Group(table, Text(), Text(f"{head}: {count} finding{'s' if count > 1 else ''}", "bold red"))
 
 
 def render_advice(advice: Sequence[Advice]) -> RenderableType:
@@ -137,13 +140,12 @@ def size_text(count: int | None) -> str:
 
 
 def _shard_cells(row: ShardRow) -> list[str | Text]:
-    moves = [f"{row.arriving} arriving"] if row.arriving else []
-    moves += [f"{row.departing} departing"] if row.departing else []
-    share = f"{row.share:.1f}" if row.share else "-"
-    partitions = f"{row.partitions} / {row.cap}" if row.cap else str(row.partitions)
+    moves = [f"{row.arriving} in"] if row.arriving else []
+    moves += [f"{row.departing} out"] if row.departing else []
+    partitions = f"{row.partitions}/{row.cap}" if row.cap else str(row.partitions)
     state = Text(row.state, _STATE_STYLES.get(row.state, "red"))
     figures = [_count(row.users), size_text(row.memory_bytes), _count(row.lag), _count(row.records_per_s)]
-    return [row.shard, state, str(row.weight), partitions, share, *figures, ", ".join(moves)]
+    return [row.shard, state, str(row.weight), partitions, *figures, ", ".join(moves)]
 
 
 def _cluster_line(told: Overview) -> str:
@@ -213,7 +215,8 @@ def _count(number: float | None) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in _RIGHT else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in _RIGHT else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column in _WHOLE)
     return table

@@ -1,7 +1,7 @@
 """The history of plans and of the map, for a person."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,7 +9,10 @@ from rich.text import Text
 
 from shardboard.rebalance.answers import History
 
-SHOWN_MAX = 12
+SHOWN_MAX: Final = 12
+_ORDER: Final = ("plan", "partition", "partitions", "shard", "epoch", "source", "target", "moves")
+_UNTOLD: Final = ("what", "checksum")
+_EMPTY: Final[tuple[object, ...]] = ([], {}, None)
 
 
 def render_history(history: History) -> RenderableType:
@@ -29,9 +32,8 @@ def render_history(history: History) -> RenderableType:
 
 def change_text(change: dict[str, Any]) -> str:
     """`switched: partition 7, epoch 3, source s1, target s4`."""
-    told = [
-        f"{name} {_value(value)}" for name, value in change.items() if name != "what" and value not in ([], {}, None)
-    ]
+    names = sorted(change, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    told = [f"{name} {_value(change[name])}" for name in names if name not in _UNTOLD and change[name] not in _EMPTY]
     return f"{change.get('what', '?')}: {', '.join(told)}" if told else str(change.get("what", "?"))
 
 

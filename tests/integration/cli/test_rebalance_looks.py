@@ -1,9 +1,11 @@
 """`why-stalled`, `verify`, `advise`, `history` and `give-up` as they are typed, on real servers."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from contracts import redis_keys
+from contracts.clock import now_ms
 from contracts.exit_codes import ExitCode
 from contracts.ids import Partition
 from tests.support.command import valid
@@ -27,6 +29,8 @@ async def test_why_stalled_names_the_cause(ground: RebalanceGround, tmp_path: Pa
         (partition, "moves are paused") for partition in moving
     }
     await ground.run("resume")
+    for report in await ground.store.moves():
+        await ground.store.report(replace(report, changed_ms=now_ms() + 60_000))  # however slowly this test runs
     assert (await ground.run("why-stalled")).code == ExitCode.OK
     await ground.redis["s3"].delete(redis_keys.LEASE)
     told = await ground.run("why-stalled", "--output", "json", schema="rebalance-why-stalled")

@@ -91,6 +91,19 @@ async def test_time_that_is_over_ends_the_look_and_not_the_work(operator: Operat
     assert {move.phase for move in await operator.store.moves(number)} == {MovePhase.INTENDED}
 
 
+async def test_leftovers_alone_are_not_waited_for_for_ever(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shardboard.rebalance.operator.LEFTOVERS_S_MAX", 0.2)
+    number, looks = await applied(operator), Looks()
+    stored = await operator.store.read()
+    assert stored.map is not None
+    for partition, owner in enumerate(stored.map.owners):
+        if owner.move is not None:
+            move = owner.move
+            assert await operator.store.switch(Partition(partition), move_epoch=move.epoch, target=move.target)
+    ended = await operator.follow(number, timeout_s=None, show=looks.show)
+    assert (ended.left, ended.done, ended.leftovers, ended.exit_code) == (0, 3, 3, ExitCode.STALLED)
+
+
 async def test_a_plan_that_is_not_there_is_a_usage_error(operator: Operator) -> None:
     with pytest.raises(CommandError) as unknown:
         await operator.progress(9)

@@ -1,5 +1,7 @@
 """How far a plan is, how fast, how long still, and the exit code of its end."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -23,7 +25,7 @@ PLAN = draft_plan(
 PARTITIONS = [move.partition for move in PLAN.moves]
 
 
-def progress(*phases: MovePhase, state: PlanState = "running", now_ms: int = 11_000, **fields: int) -> PlanProgress:
+def progress(*phases: MovePhase, state: PlanState = "running", now_ms: int = 11_000, **fields: Any) -> PlanProgress:
     """The plan's first moves in these phases, the others intended."""
     record = PlanRecord(7, PLAN.checksum, 1_000, "a", 4, state, order_of(PLAN, STORED).content)
     filled = [*phases, *[MovePhase.INTENDED] * (len(PARTITIONS) - len(phases))]
@@ -35,7 +37,7 @@ def progress(*phases: MovePhase, state: PlanState = "running", now_ms: int = 11_
 
 def test_moves_are_counted_by_what_is_left_to_do() -> None:
     told = progress(MovePhase.DONE, MovePhase.FORGETTING, MovePhase.COPYING, MovePhase.ABORTED)
-    assert (told.done, told.aborted, told.left, told.seconds) == (2, 1, 13, 10.0)
+    assert (told.done, told.leftovers, told.aborted, told.left, told.seconds) == (2, 1, 1, 13, 10.0)
     assert [move.partition for move in told.moves] == PARTITIONS
 
 
@@ -92,6 +94,12 @@ def test_text_says_phases_rate_and_time_left() -> None:
     assert progress_text(told, rows_per_s=93_210.4, left_s=3_725) == (
         "plan 7 (add s4): 1 of 16 moved, 2 copying, 11 intended, 1 verifying · 1 aborted · 93,210 rows/s · 1:02:05 left"
     )
+
+
+def test_text_says_what_is_waited_for() -> None:
+    told = progress(MovePhase.FORGETTING, MovePhase.WAITING, reason="the archive is behind")
+    text = progress_text(told, rows_per_s=0, left_s=None)
+    assert f"partition {PARTITIONS[1]} waits: the archive is behind · leftovers of 1 to remove" in text
 
 
 def test_text_of_a_paused_plan_says_how_to_go_on() -> None:

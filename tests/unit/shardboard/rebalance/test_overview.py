@@ -98,11 +98,12 @@ def test_a_partition_without_state_leaves_the_lag_unknown() -> None:
 def test_moves_and_leftovers_are_shown_with_what_was_told_of_them() -> None:
     source = owner_of(STORED, 5).shard
     stored = with_owner(moving(STORED, 5, target=S4), 9, forget=(S2,))
-    told = look(stored, reports=[report(5, MovePhase.COPYING, rows_copied=7, reason="chunk 1", begun_ms=1_000)])
+    copying = report(5, MovePhase.COPYING, rows_copied=7, reason="chunk 1", begun_ms=1_000)
+    told = look(stored, reports=[copying, report(9, MovePhase.FORGETTING, reason="s2 is away")])
     move, leftover = told.moves
     assert (move.partition, move.source, move.target, move.phase) == (5, source, S4, "copying")
     assert (move.rows_copied, move.reason, move.seconds) == (7, "chunk 1", 8.0)
-    assert (leftover.partition, leftover.source, leftover.phase) == (9, S2, "forgetting")
+    assert (leftover.partition, leftover.source, leftover.phase, leftover.reason) == (9, S2, "forgetting", "s2 is away")
     assert (row(S4, told).arriving, row(source, told).departing) == (1, 1)
 
 

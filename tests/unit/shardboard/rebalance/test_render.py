@@ -70,7 +70,7 @@ def test_the_overview_shows_shards_moves_and_trouble() -> None:
     reports = [report(5, MovePhase.COPYING, reason="[b]x")]
     told = overview(stored, figures(stored, s2="connection refused"), ends={}, reports=reports, plans=[], now_ms=9_000)
     text = shown(render.render_overview(told))
-    for part in ("s4", "idle", "unreachable", "18 / 18", "1 arriving", "copying", "[b]x", "PAUSED", "20,000 users/s"):
+    for part in ("s4", "idle", "unreachable", "18/18", "1 in", "copying", "[b]x", "PAUSED", "20,000 users/s"):
         assert part in text, part
     assert "! shard s2: connection refused" in text
 

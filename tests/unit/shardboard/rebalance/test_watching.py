@@ -9,8 +9,8 @@ from shardboard.rebalance.follow import PlanProgress
 from shardboard.rebalance.watching import PLAIN_EVERY_S, Watching
 
 PROGRESS = PlanProgress(
-    plan=7, change="add s4", state="running", is_paused=False, done=0, aborted=0, left=0, rows_copied=0, fraction=0.0,
-    seconds=0.0, moves=(),
+    plan=7, change="add s4", state="running", is_paused=False, done=0, leftovers=0, aborted=0, left=0, rows_copied=0,
+    fraction=0.0, seconds=0.0, moves=(),
 )  # fmt: skip
 
 
