@@ -30,7 +30,7 @@ def authority_routes(
 
 def ticket_key_of(settings: Settings, catalogue: Mapping[str, CatalogueEntry]) -> bytes:
     """The key of tickets, the same in every gateway. Raises Refused where everybody would know it."""
-    secret = settings.ticket_secret or settings.tokens.secret
+    secret = settings.authority.ticket_secret or settings.tokens.secret
     is_needed = any(entry.ticket is not None for entry in catalogue.values())
     is_known = not secret or (settings.common.is_production and secret == DEVELOPMENT_SECRET)
     if is_needed and is_known:
@@ -43,7 +43,7 @@ def ticket_key_of(settings: Settings, catalogue: Mapping[str, CatalogueEntry]) -
 def request_limits(settings: Settings) -> RequestLimits:
     """The limits of this process."""
     return RequestLimits(
-        RateLimiter("user", settings.user_rate, askers_max=ASKERS_MAX),
-        RateLimiter("address", settings.address_rate, askers_max=ASKERS_MAX),
-        clients=ClientAddresses(settings.trusted_proxies),
+        RateLimiter("user", settings.authority.user_rate, askers_max=ASKERS_MAX),
+        RateLimiter("address", settings.authority.address_rate, askers_max=ASKERS_MAX),
+        clients=ClientAddresses(settings.authority.trusted_proxies),
     )

@@ -44,6 +44,16 @@ FLUSH_RESERVE_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class AuthoritySettings:
+    """What must be earned, and how often somebody may ask."""
+
+    ticket_secret: str
+    user_rate: Rate
+    address_rate: Rate
+    trusted_proxies: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the gateway takes from its environment."""
 
@@ -61,10 +71,7 @@ class Settings:
     tick_ms: int
     sse_clients_max: int
     backfill_kept_ms: int
-    ticket_secret: str
-    user_rate: Rate
-    address_rate: Rate
-    trusted_proxies: tuple[Network, ...]
+    authority: AuthoritySettings
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -116,6 +123,27 @@ def read_from(env: Env) -> Settings:
             "BACKFILL_KEPT_MS", 86_400_000, low=0, high=31 * 86_400_000,
             meaning="ms that ids of backfilled actions are remembered beyond the window, so that a run may be repeated",
         ),
+        authority=_read_authority(env),
+    )  # fmt: skip
+    env.require(
+        not ("*" in settings.cors_origins and common.is_production) or is_accepted(env, ANY_ORIGIN),
+        "SHARDBOARD_CORS_ORIGINS = * lets every web page read answers; SHARDBOARD_ENV=production needs your origins "
+        f"(SHARDBOARD_ALLOW_INSECURE={ANY_ORIGIN} accepts it)",
+    )
+    env.require(
+        not (settings.is_demo and common.is_production),
+        "SHARDBOARD_DEMO = 1 lets anybody act as a demo user; SHARDBOARD_ENV=production refuses it",
+    )
+    env.require(
+        common.rules.delivery_timeout_ms >= 2 * settings.produce_deadline_ms,
+        f"SHARDBOARD_DELIVERY_TIMEOUT_MS = {common.rules.delivery_timeout_ms} must be ≥ 2 × "
+        f"SHARDBOARD_PRODUCE_DEADLINE_MS = {2 * settings.produce_deadline_ms}",
+    )
+    return settings
+
+
+def _read_authority(env: Env) -> AuthoritySettings:
+    settings = AuthoritySettings(
         ticket_secret=env.secret(
             "TICKET_SECRET", "", meaning="key of tickets, at least 32 bytes; if absent one is derived from JWT_SECRET"
         ),
@@ -135,20 +163,6 @@ def read_from(env: Env) -> Settings:
     env.require(
         not settings.ticket_secret or len(settings.ticket_secret.encode()) >= SECRET_BYTES_MIN,
         f"SHARDBOARD_TICKET_SECRET has {len(settings.ticket_secret.encode())} bytes, tickets need ≥ {SECRET_BYTES_MIN}",
-    )
-    env.require(
-        not ("*" in settings.cors_origins and common.is_production) or is_accepted(env, ANY_ORIGIN),
-        "SHARDBOARD_CORS_ORIGINS = * lets every web page read answers; SHARDBOARD_ENV=production needs your origins "
-        f"(SHARDBOARD_ALLOW_INSECURE={ANY_ORIGIN} accepts it)",
-    )
-    env.require(
-        not (settings.is_demo and common.is_production),
-        "SHARDBOARD_DEMO = 1 lets anybody act as a demo user; SHARDBOARD_ENV=production refuses it",
-    )
-    env.require(
-        common.rules.delivery_timeout_ms >= 2 * settings.produce_deadline_ms,
-        f"SHARDBOARD_DELIVERY_TIMEOUT_MS = {common.rules.delivery_timeout_ms} must be ≥ 2 × "
-        f"SHARDBOARD_PRODUCE_DEADLINE_MS = {2 * settings.produce_deadline_ms}",
     )
     return settings
 

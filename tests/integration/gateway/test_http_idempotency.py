@@ -24,7 +24,7 @@ MODERATOR = token_for("mod", scopes=(SCOPE_MODERATE,))
 
 
 async def keyed(
-    gateway: RunningGateway, key: str, body: Any = GOOD, *, token: str = ALICE, path: str = "/actions"
+    gateway: RunningGateway, key: str, *, body: Any = GOOD, token: str = ALICE, path: str = "/actions"
 ) -> Answer:
     return await gateway.post_to(path, body, token=token, **{"Idempotency-Key": key})
 
@@ -65,24 +65,24 @@ async def test_it_is_remembered_over_a_restart(gateway_env: dict[str, str]) -> N
 
 async def test_another_body_or_path_is_a_mismatch_and_another_caller_is_not(gateway: RunningGateway) -> None:
     first = await keyed(gateway, "k")
-    other = await keyed(gateway, "k", {**GOOD, "action": "docs"})
+    other = await keyed(gateway, "k", body={**GOOD, "action": "docs"})
     assert (other.status, other.code) == (422, "idempotency-mismatch")
-    spaced = await keyed(gateway, "k", json.dumps(GOOD, indent=1).encode())
+    spaced = await keyed(gateway, "k", body=json.dumps(GOOD, indent=1).encode())
     assert spaced.code == "idempotency-mismatch"
-    bobs = await keyed(gateway, "k", {**GOOD, "user_id": "bob"}, token=BOB)
+    bobs = await keyed(gateway, "k", body={**GOOD, "user_id": "bob"}, token=BOB)
     assert bobs.status == 201
     assert bobs.json["action_id"] != first.json["action_id"]
 
 
 async def test_a_refusal_is_an_answer_too_but_not_one_to_wait_for(gateway: RunningGateway) -> None:
-    first = await keyed(gateway, "bad", {**GOOD, "action": "dance"})
+    first = await keyed(gateway, "bad", body={**GOOD, "action": "dance"})
     assert (first.status, first.code) == (422, "unknown-action")
-    assert (await keyed(gateway, "bad", {**GOOD, "action": "dance"})).body == first.body
+    assert (await keyed(gateway, "bad", body={**GOOD, "action": "dance"})).body == first.body
     assert (await keyed(gateway, "bad")).code == "idempotency-mismatch"
     given = await gateway.post_to("/tickets", {"action": "raid"}, token=ALICE)
     raid = {"user_id": "alice", "action": "raid", "ticket": given.json["ticket"]}
-    assert (await keyed(gateway, "early", raid)).code == "ticket-early"
-    assert (await keyed(gateway, "early", GOOD)).status == 201
+    assert (await keyed(gateway, "early", body=raid)).code == "ticket-early"
+    assert (await keyed(gateway, "early", body=GOOD)).status == 201
 
 
 async def test_many_at_once_run_once(
@@ -130,7 +130,7 @@ async def test_without_the_store_users_go_on_and_services_are_told(
         assert (first.status, again.status) == (201, 201)
         assert first.json["action_id"] == again.json["action_id"]
         for token, path in ((SERVICE, "/actions"), (MODERATOR, "/moderation/hide")):
-            refused = await keyed(gateway, "k", GOOD, token=token, path=path)
+            refused = await keyed(gateway, "k", body=GOOD, token=token, path=path)
             assert (refused.status, refused.code) == (503, "idempotency-unavailable")
         assert (await gateway.post({**GOOD, "user_id": "bob"}, token=SERVICE)).status == 201
 

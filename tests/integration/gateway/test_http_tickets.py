@@ -23,7 +23,7 @@ async def ticket(gateway: RunningGateway, action: str = "quest", *, token: str =
     return given
 
 
-async def use(gateway: RunningGateway, text: str, user: str = "alice", *, token: str = ALICE, **more: Any) -> Answer:
+async def use(gateway: RunningGateway, text: str, *, user: str = "alice", token: str = ALICE, **more: Any) -> Answer:
     return await gateway.post({"user_id": user, "action": "quest", "ticket": text, **more}, token=token)
 
 
@@ -46,7 +46,7 @@ async def test_a_ticket_is_used_by_its_user_and_its_action_has_its_id(
 
 async def test_a_ticket_of_somebody_else_or_too_early_is_refused(gateway: RunningGateway) -> None:
     text = (await ticket(gateway))["ticket"]
-    assert (await use(gateway, text, "bob", token=BOB)).code == "ticket-invalid"
+    assert (await use(gateway, text, user="bob", token=BOB)).code == "ticket-invalid"
     early = await gateway.post(
         {"user_id": "alice", "action": "raid", "ticket": (await ticket(gateway, "raid"))["ticket"]}, token=ALICE
     )
@@ -59,8 +59,8 @@ async def test_a_ticket_of_somebody_else_or_too_early_is_refused(gateway: Runnin
 
 async def test_a_game_server_asks_for_its_user(gateway: RunningGateway) -> None:
     given = await ticket(gateway, token=SERVICE, user_id="carol")
-    assert (await use(gateway, given["ticket"], "carol", token=SERVICE)).status == 201
-    assert (await use(gateway, given["ticket"], "dave", token=SERVICE)).code == "ticket-invalid"
+    assert (await use(gateway, given["ticket"], user="carol", token=SERVICE)).status == 201
+    assert (await use(gateway, given["ticket"], user="dave", token=SERVICE)).code == "ticket-invalid"
 
 
 async def test_a_ticket_is_no_token_and_a_token_no_ticket(gateway: RunningGateway) -> None:
