@@ -181,6 +181,11 @@ def post_request(url: str, path: str, *, body: bytes, token: str) -> bytes:
     return head.encode() + body
 
 
+def get_request(url: str, path: str) -> bytes:
+    """The bytes of one GET."""
+    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode()
+
+
 async def run_apart(plan: Plan) -> Latencies:
     """Run the plan in a process of its own. Raises RuntimeError with what it said."""
     return await apart("bench.open_loop", msgspec.json.encode(plan), found=Latencies)
