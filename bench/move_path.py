@@ -1,7 +1,7 @@
 """A shard's partitions moved to another server as a mover does it, against copies of the same keys that promise
 nothing: by SCAN with COUNT 1000 and variadic writes, and by the fastest pipelined commands that clients have.
 
-The move fences, wipes, copies, compares every row on both sides by digest, and owns. The copies only copy.
+The move fences, wipes, copies, compares every row by digest, and owns. The copies only copy.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from contracts import redis_keys
 from contracts.ids import Epoch, LogMs, Offset, Partition, PeriodId, ShardId, Window
 from contracts.progress import State
 from foundation.redis_connect import connect
+from shard_worker.move_pages import Digest
 from shard_worker.move_steps import Event, Order
 from shard_worker.redis_move_sides import Side, Source, compare
 from shard_worker.redis_restore import PartitionMaker
@@ -125,9 +126,10 @@ async def move_one(servers: Servers, partition: Partition) -> float:
     assert event is Event.DONE
     assert inventory is not None
     await maker.wipe(ABSENT)
-    async for pages in source.pages(maker.token, inventory):
+    read = Digest()
+    async for pages in source.pages(maker.token, inventory, digest=read):
         await maker.write_pages(pages)
-    fault, position = await compare(source, target, token=maker.token)
+    fault, position = await compare(source, target, token=maker.token, read=read)
     assert fault is None, fault
     await maker.own(position.start)
     return perf_counter() - began_s

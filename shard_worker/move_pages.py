@@ -130,6 +130,11 @@ def board_of(key: str) -> str:
     return SCORES + key.removeprefix(SCORED_AT)
 
 
+def times_of(key: str) -> str:
+    """The hash of times beside a board."""
+    return SCORED_AT + key.removeprefix(SCORES)
+
+
 @dataclass(slots=True)
 class Digest:
     """Count, sum and hash of everything on one side. Equal digests: equal keys, whatever order they are stored in."""
@@ -151,6 +156,15 @@ class Digest:
         """Keys of which SCAN returned a row twice: their sums say nothing."""
         return sorted(key for key, sums in self.sums.items() if sums[0] != inventory.keys[key].size)
 
+    def is_whole(self, inventory: Inventory) -> bool:
+        """Whether as many rows were looked at as the keys have."""
+        rows: Counter[str] = Counter({key: sums[0] for key, sums in self.sums.items()})
+        for (key, _), page in self.ranks.items():
+            rows[key] += page[0]
+            if key.startswith(SCORES) and times_of(key) not in self.sums:
+                rows[times_of(key)] += page[1]
+        return +rows == Counter({key: facts.size for key, facts in inventory.keys.items()})
+
 
 def difference(source: tuple[Inventory, Digest], target: tuple[Inventory, Digest]) -> str | None:
     """Say what differs between the two sides, or None."""
@@ -167,4 +181,4 @@ def difference(source: tuple[Inventory, Digest], target: tuple[Inventory, Digest
             return f"{key}: rows differ"
     if source_digest != target_digest:
         return "more was compared in the target than in the source"
-    return None
+    return None if source_digest.is_whole(source_keys) else "not every row was read"

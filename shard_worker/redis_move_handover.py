@@ -23,7 +23,7 @@ from foundation.redis_cluster_mark import check_cluster_mark
 from foundation.redis_connect import connect
 from foundation.service import Refused
 from shard_worker.move_pace import Load, Pace
-from shard_worker.move_pages import Inventory, Page
+from shard_worker.move_pages import Digest, Inventory, Page
 from shard_worker.move_steps import PHASES, Away, Event, Handover, Order, Step, is_switched, is_wanted, look
 from shard_worker.redis_move_archive import MoveArchive, Remake
 from shard_worker.redis_move_sides import MoveRefused, Side, Source, compare
@@ -62,6 +62,7 @@ class HandoverTask:
         self._archive = MoveArchive(tools.settings, tools.mark, partition=order.partition)
         self._maker = self._new_maker()
         self._inventory: Inventory | None = None
+        self._read = Digest()
         self._pages: AsyncGenerator[list[Page], None] | None = None
         self._remake: Remake | None = None
         self._start: Start | None = None
@@ -150,7 +151,8 @@ class HandoverTask:
     async def _copy(self) -> Event:
         assert self._inventory is not None
         if self._pages is None:
-            self._pages = self._known_source.pages(self._maker.token, self._inventory)
+            self._read = Digest()
+            self._pages = self._known_source.pages(self._maker.token, self._inventory, digest=self._read)
             self._reason = ""
         began_s = monotonic_s()
         pages = await anext(self._pages, None)
@@ -163,7 +165,7 @@ class HandoverTask:
         return event
 
     async def _verify(self) -> Event:
-        fault, position = await compare(self._known_source, self._target, token=self._maker.token)
+        fault, position = await compare(self._known_source, self._target, token=self._maker.token, read=self._read)
         if fault is not None:
             self._reason = f"the copy differs: {fault}"
             get_log().error("copy_differs", partition=self._order.partition, fault=fault)

@@ -59,22 +59,24 @@ class Side:
 
     async def digest(self, token: str, inventory: Inventory) -> Digest:
         """Count, sum and hash of all rows of all keys. Raises MoveRefused."""
-        digest, walk = Digest(), Walk(inventory)
-        while requests := walk.take():
-            await self._add(digest, walk, requests=requests, token=token)
+        digest = Digest()
+        await self._walk(digest, Walk(inventory), token=token)
+        await self.recount(digest, inventory, token=token)
+        return digest
+
+    async def recount(self, digest: Digest, inventory: Inventory, *, token: str) -> None:
+        """Take the sums of keys anew of which SCAN returned rows twice. Raises MoveRefused."""
         for _ in range(RECOUNTS_MAX):
             for key in digest.miscounted(inventory):
                 del digest.sums[key]
-                again = Walk(Inventory(inventory.start, 0, {key: inventory.keys[key]}))
-                while requests := again.take():
-                    await self._add(digest, again, requests=requests, token=token)
-        return digest
+                only = Inventory(inventory.start, 0, {key: inventory.keys[key]})
+                await self._walk(digest, Walk(only), token=token)
 
-    async def _add(self, digest: Digest, walk: Walk, *, requests: Sequence[Request], token: str) -> None:
-        replies = await self._call([(DIGEST, (self._role, token, *_page(request))) for request in requests])
-        for request, (_, cursor, rows, companions, *sums) in zip(requests, replies, strict=True):
-            walk.seen(request, cursor=cursor.decode(), companions=companions)
-            digest.add(request, rows=rows, companions=companions, sums=(sums[0], sums[1]))
+    async def _walk(self, digest: Digest, walk: Walk, *, token: str) -> None:
+        while requests := walk.take():
+            replies = await self._call([(DIGEST, (self._role, token, *_page(request))) for request in requests])
+            for request, reply in zip(requests, replies, strict=True):
+                _add(digest, walk, request=request, reply=reply)
 
     async def _call(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Call in one round trip. Raises MoveRefused when one is refused, BadReply."""
@@ -108,44 +110,42 @@ class Source(Side):
                 raise MoveRefused(f"source: {b' '.join(details).decode(errors='replace')}")
         raise BadReply(f"{FENCE} answered {reply!r}")
 
-    async def pages(self, token: str, inventory: Inventory) -> AsyncGenerator[list[Page], None]:
-        """All rows of all keys, some perhaps twice; the next pages are read while the last ones are used.
-
-        Raises MoveRefused.
-        """
+    async def pages(self, token: str, inventory: Inventory, *, digest: Digest) -> AsyncGenerator[list[Page], None]:
+        """All rows of all keys, some perhaps twice; the next pages are read while the last ones are used. `digest`
+        becomes that of all that was read. Raises MoveRefused."""
         walk = Walk(inventory)
-        ahead = asyncio.create_task(self._read(walk, token), name="read ahead")
+        ahead = asyncio.create_task(self._read(walk, token, digest=digest), name="read ahead")
         try:
             while (pages := await ahead) is not None:
-                ahead = asyncio.create_task(self._read(walk, token), name="read ahead")
+                ahead = asyncio.create_task(self._read(walk, token, digest=digest), name="read ahead")
                 if pages:
                     yield pages
         finally:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
 
-    async def _read(self, walk: Walk, token: str) -> list[Page] | None:
+    async def _read(self, walk: Walk, token: str, *, digest: Digest) -> list[Page] | None:
         requests = walk.take()
         if not requests:
             return None
-        replies = await self._call([(READ, (token, *_page(request))) for request in requests])
-        pages = []
-        for request, (_, cursor, rows, companions, packed) in zip(requests, replies, strict=True):
-            walk.seen(request, cursor=cursor.decode(), companions=companions)
+        pages, replies = [], await self._call([(READ, (token, *_page(request))) for request in requests])
+        for request, reply in zip(requests, replies, strict=True):
+            rows = _add(digest, walk, request=request, reply=reply)
             if rows:
-                pages.append(Page(request.kind, request.key, rows + companions, packed))
+                pages.append(Page(request.kind, request.key, rows, reply[-1]))
         return pages
 
 
-async def compare(source: Source, target: Side, *, token: str) -> tuple[str | None, Inventory]:
+async def compare(source: Source, target: Side, *, token: str, read: Digest) -> tuple[str | None, Inventory]:
     """Step 4: what differs, or None, and the source's inventory, whose position belongs to what was compared.
 
-    Raises MoveRefused.
+    `read` is the digest of all that was read from the source: while the fence and its token are there, nobody changes
+    it. Raises MoveRefused.
     """
-    there, here = await source.inventory(token), await target.inventory(token)
-    source_digest, target_digest = await asyncio.gather(source.digest(token, there), target.digest(token, here))
-    position = await source.inventory(token)  # still ours after the last digest: nothing changed in between
-    return difference((position, source_digest), (here, target_digest)), position
+    there, here = await asyncio.gather(source.inventory(token), target.inventory(token))
+    _, written = await asyncio.gather(source.recount(read, there, token=token), target.digest(token, here))
+    position = await source.inventory(token)  # still ours after the last look at its rows
+    return difference((position, read), (here, written)), position
 
 
 async def forget(shard: ShardRedis, partition: Partition, *, epoch: Epoch) -> bool:
@@ -161,6 +161,14 @@ async def forget(shard: ShardRedis, partition: Partition, *, epoch: Epoch) -> bo
 
 def _page(request: Request) -> tuple[str, str, str, str]:
     return request.kind, request.key, request.cursor, str(ROWS_MAX)
+
+
+def _add(digest: Digest, walk: Walk, *, request: Request, reply: Sequence[Any]) -> int:
+    """Note one page; how many rows it has, those of the hash beside a board too."""
+    _, cursor, rows, companions, first, second, *_ = reply
+    walk.seen(request, cursor=cursor.decode(), companions=companions)
+    digest.add(request, rows=rows, companions=companions, sums=(first, second))
+    return int(rows + companions)
 
 
 def _bytes(word: bytes | int) -> bytes:

@@ -73,95 +73,26 @@ local function inventory(keys, args)
   return inventory_of('OK', keys[1])
 end
 
--- Members of a ZSET by rank with their scores, and what the companion hash holds of each ('' for nothing), and of how
--- many it does. A board's members are read once for both its keys, and in an order that is the same on every server.
+-- Members of a ZSET by rank with their scores, packed with what the companion hash holds of each (false: nothing).
+-- A board's members are read once for both its keys, and in an order that is the same on every server: equal rows make
+-- equal bytes. Returns them with the number of rows, of companions, and the sum of the scores.
 local function page_of(prefix, key, first, count)
   local flat = redis.call('ZRANGE', prefix .. key, first, first + count - 1, 'WITHSCORES')
-  local values, found = {}, 0
-  if string.sub(key, 1, #SCORES) == SCORES and #flat > 0 then
-    local members = {}
-    for i = 1, #flat, 2 do
-      members[(i + 1) / 2] = flat[i]
-    end
+  local members, rows, sum, values, found = {}, 0, 0, {}, 0
+  for i = 1, #flat, 2 do
+    rows = rows + 1
+    members[rows] = flat[i]
+    sum = sum + flat[i + 1]
+  end
+  if rows > 0 and string.sub(key, 1, #SCORES) == SCORES then
     values = redis.call('HMGET', prefix .. SCORED_AT .. string.sub(key, #SCORES + 1), unpack(members))
-    for i = 1, #values do
+    for i = 1, rows do
       if values[i] then
         found = found + 1
-      else
-        values[i] = ''
       end
     end
   end
-  return flat, values, found
-end
-
--- What both reading calls check before they read: nil, or the reply that refuses.
-local function cannot_read(prefix, role, token, kind, key, count)
-  if not (count >= 1 and count <= ROWS_MAX) then
-    return { 'TOO_LARGE' }
-  end
-  if not is_mover(prefix, role, token) then
-    return refused(prefix)
-  end
-  return wrong_type(prefix .. key, kind)
-end
-
--- A chunk of one key, packed as `copy_write` takes it. A ZSET's cursor is a rank; the others' is that of SCAN, which
--- returns every row of what nobody changes, some perhaps twice. `companions`: of how many members the companion hash
--- held something. ARGV: token, type, key, cursor, rows.
--- Replies: OK next-cursor (0 = that was all) rows companions packed | REFUSED … | DAMAGED … | TOO_LARGE
-local function copy_read(keys, args)
-  local prefix, kind, key, count = keys[1], args[2], args[3], tonumber(args[5])
-  local no = cannot_read(prefix, 'source', args[1], kind, key, count)
-  if no then
-    return no
-  end
-  if kind == 'zset' then
-    local first = tonumber(args[4])
-    local flat, values, found = page_of(prefix, key, first, count)
-    local cursor = #flat < 2 * count and '0' or whole(first + count)
-    return { 'OK', cursor, #flat / 2, found, cmsgpack.pack({ flat, values }) }
-  end
-  local page = redis.call(SCANS[kind], prefix .. key, args[4], 'COUNT', count)
-  return { 'OK', page[1], kind == 'set' and #page[2] or #page[2] / 2, 0, cmsgpack.pack({ page[2], {} }) }
-end
-
-local function write_all(command, key, words)
-  for first = 1, #words, CHUNK do
-    redis.call(command, key, unpack(words, first, math.min(first + CHUNK - 1, #words)))
-  end
-end
-
--- Writes what `copy_read` packed, as the chunk after `chunks` others. ARGV: token, chunks, type, key, packed.
--- Replies: OK | REFUSED … | DAMAGED …
-local function copy_write(keys, args)
-  local prefix, kind, key = keys[1], args[3], args[4]
-  if not is_maker(prefix, 'copying', args[1], args[2]) then
-    return refused(prefix)
-  end
-  local companion = kind == 'zset' and string.sub(key, 1, #SCORES) == SCORES
-    and prefix .. SCORED_AT .. string.sub(key, #SCORES + 1)
-  local bad = wrong_type(prefix .. key, kind) or companion and wrong_type(companion, 'hash')
-  if bad then
-    return bad
-  end
-  local page = cmsgpack.unpack(args[5])
-  local flat, values = page[1], page[2]
-  if kind == 'zset' then
-    local pairs_ = {}
-    for i = 1, #flat, 2 do
-      local value = values[(i + 1) / 2]
-      if value and value ~= '' then
-        local n = #pairs_
-        pairs_[n + 1], pairs_[n + 2] = flat[i], value
-      end
-      flat[i], flat[i + 1] = flat[i + 1], flat[i]
-    end
-    write_all('HSET', companion, pairs_)
-  end
-  write_all(WRITES[kind][1], prefix .. key, flat)
-  redis.call('HINCRBY', prefix .. 'progress', 'chunks', 1)
-  return { 'OK' }
+  return cmsgpack.pack({ flat, values }), rows, found, sum
 end
 
 -- Hash of one row of a HASH or SET, in parts that can be summed: 40 bits each, so that 8,000 of them stay exact.
@@ -193,6 +124,84 @@ local function sums_of(kind, rows)
   return first, second
 end
 
+-- One chunk of one key: its reply as `digest` gives it, and its rows packed.
+local function chunk_of(prefix, kind, key, cursor, count)
+  if kind == 'zset' then
+    local first = tonumber(cursor)
+    local packed, rows, found, sum = page_of(prefix, key, first, count)
+    local next_cursor = rows < count and '0' or whole(first + count)
+    return { 'OK', next_cursor, rows, found, whole(sum), redis.sha1hex(packed) }, packed
+  end
+  local page = redis.call(SCANS[kind], prefix .. key, cursor, 'COUNT', count)
+  local first, second = sums_of(kind, page[2])
+  local rows = kind == 'set' and #page[2] or #page[2] / 2
+  return { 'OK', page[1], rows, 0, whole(first), whole(second) }, cmsgpack.pack({ page[2], {} })
+end
+
+-- What both reading calls check before they read: nil, or the reply that refuses.
+local function cannot_read(prefix, role, token, kind, key, count)
+  if not (count >= 1 and count <= ROWS_MAX) then
+    return { 'TOO_LARGE' }
+  end
+  if not is_mover(prefix, role, token) then
+    return refused(prefix)
+  end
+  return wrong_type(prefix .. key, kind)
+end
+
+-- A chunk of one key with its digest, packed as `copy_write` takes it. A ZSET's cursor is a rank; the others' is that
+-- of SCAN, which returns every row of what nobody changes, some perhaps twice. `companions`: of how many members the
+-- companion hash held something. ARGV: token, type, key, cursor, rows.
+-- Replies: OK next-cursor (0 = that was all) rows companions, as `digest`, packed | REFUSED … | DAMAGED … | TOO_LARGE
+local function copy_read(keys, args)
+  local prefix, kind, key, count = keys[1], args[2], args[3], tonumber(args[5])
+  local no = cannot_read(prefix, 'source', args[1], kind, key, count)
+  if no then
+    return no
+  end
+  local reply, packed = chunk_of(prefix, kind, key, args[4], count)
+  reply[#reply + 1] = packed
+  return reply
+end
+
+local function write_all(command, key, words)
+  for first = 1, #words, CHUNK do
+    redis.call(command, key, unpack(words, first, math.min(first + CHUNK - 1, #words)))
+  end
+end
+
+-- Writes what `copy_read` packed, as the chunk after `chunks` others. ARGV: token, chunks, type, key, packed.
+-- Replies: OK | REFUSED … | DAMAGED …
+local function copy_write(keys, args)
+  local prefix, kind, key = keys[1], args[3], args[4]
+  if not is_maker(prefix, 'copying', args[1], args[2]) then
+    return refused(prefix)
+  end
+  local companion = kind == 'zset' and string.sub(key, 1, #SCORES) == SCORES
+    and prefix .. SCORED_AT .. string.sub(key, #SCORES + 1)
+  local bad = wrong_type(prefix .. key, kind) or companion and wrong_type(companion, 'hash')
+  if bad then
+    return bad
+  end
+  local page = cmsgpack.unpack(args[5])
+  local flat, values = page[1], page[2]
+  if kind == 'zset' then
+    local pairs_, n = {}, 0
+    for i = 1, #flat, 2 do
+      local value = values[(i + 1) / 2]
+      if value then
+        pairs_[n + 1], pairs_[n + 2] = flat[i], value
+        n = n + 2
+      end
+      flat[i], flat[i + 1] = flat[i + 1], flat[i]
+    end
+    write_all('HSET', companion, pairs_)
+  end
+  write_all(WRITES[kind][1], prefix .. key, flat)
+  redis.call('HINCRBY', prefix .. 'progress', 'chunks', 1)
+  return { 'OK' }
+end
+
 -- Count, sum and hash of one chunk, on either side. A ZSET's chunks are the same on both, so that each has one hash
 -- over its rows in order; of a HASH or SET only the sums of all chunks compare, and only if they have as many rows as
 -- the key: a row that SCAN returned twice is counted twice.
@@ -204,18 +213,7 @@ local function digest(keys, args)
   if no then
     return no
   end
-  if kind == 'zset' then
-    local first, sum = tonumber(args[5]), 0
-    local flat, values, found = page_of(prefix, key, first, count)
-    for i = 2, #flat, 2 do
-      sum = sum + tonumber(flat[i])
-    end
-    local hash = redis.sha1hex(table.concat(flat, '\0') .. '\0' .. table.concat(values, '\0'))
-    return { 'OK', #flat < 2 * count and '0' or whole(first + count), #flat / 2, found, whole(sum), hash }
-  end
-  local page = redis.call(SCANS[kind], prefix .. key, args[5], 'COUNT', count)
-  local first, second = sums_of(kind, page[2])
-  return { 'OK', page[1], kind == 'set' and #page[2] or #page[2] / 2, 0, whole(first), whole(second) }
+  return (chunk_of(prefix, kind, key, args[5], count))
 end
 
 -- Removes a shard's leftover of a partition that another shard owns at this epoch. Refused when it stands at a newer

@@ -1,5 +1,6 @@
 """Two shards' Redis and a partition that is to move from one to the other: made whole, copied, compared."""
 
+import copy
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,8 +12,9 @@ from contracts import redis_keys
 from contracts.ids import Epoch, LogMs, Offset, Partition, PeriodId, ShardId, Window
 from contracts.progress import LastRecord, State
 from foundation.redis_connect import connect
+from shard_worker.move_pages import Digest, Inventory
 from shard_worker.move_steps import Event, Order
-from shard_worker.redis_move_sides import Side, Source
+from shard_worker.redis_move_sides import Side, Source, compare
 from shard_worker.redis_restore import PartitionMaker
 from shard_worker.redis_shard import ShardRedis, library_code
 from shard_worker.restore_steps import Cause, Loss, Start
@@ -36,6 +38,7 @@ class MovePair:
         self.source_shard = ShardRedis(source, shard=S1, writer="w1")
         self.target_shard = ShardRedis(target, shard=S2, writer="w2")
         self.source = Source(self.source_shard, P)
+        self.read = Digest()
         self.target = Side(self.target_shard, P, role="target")
 
     def maker(self, epoch: int = 2) -> PartitionMaker:
@@ -61,6 +64,10 @@ class MovePair:
         await maker.own(start)
         await self.source_shard.claim(P, Epoch(1), begin=None)
 
+    async def compare(self, maker: PartitionMaker) -> tuple[str | None, Inventory]:
+        """What differs from what was copied last."""
+        return await compare(self.source, self.target, token=maker.token, read=copy.deepcopy(self.read))
+
     async def _fill_rest(self) -> None:
         redis, odd = self.source_redis, b"\xff\x00\xc1" + bytes(13)
         await redis.sadd(redis_keys.seen(P, Window(8)), odd, b"short")
@@ -79,7 +86,8 @@ class MovePair:
         assert event is Event.DONE
         assert inventory is not None
         await maker.wipe(ABSENT)
-        async for pages in self.source.pages(maker.token, inventory):
+        self.read = Digest()
+        async for pages in self.source.pages(maker.token, inventory, digest=self.read):
             assert (await maker.write_pages(pages)).value == "done"
         return maker
 

@@ -9,9 +9,9 @@ import pytest
 
 from contracts import redis_keys
 from contracts.ids import Epoch, PeriodId
-from shard_worker.move_pages import ROWS_MAX
+from shard_worker.move_pages import ROWS_MAX, Digest
 from shard_worker.move_steps import Event
-from shard_worker.redis_move_sides import MoveRefused, compare, forget
+from shard_worker.redis_move_sides import MoveRefused, forget
 from tests.support.move_pair import BOARDS, ORDER, START, MovePair, P, contents, move_pair, user_name
 
 CALL_US_MAX = 20_000
@@ -38,7 +38,7 @@ async def test_everything_arrives(pair: MovePair, users: int) -> None:
     await pair.fill(users, ids=users)
     maker = await pair.copy()
     assert await contents(pair.target_redis) == await contents(pair.source_redis)
-    fault, position = await compare(pair.source, pair.target, token=maker.token)
+    fault, position = await pair.compare(maker)
     assert fault is None
     assert position.start == START
     assert (await maker.own(position.start)).value == "done"
@@ -54,9 +54,9 @@ async def test_times_of_users_without_a_score_arrive(pair: MovePair) -> None:
     await pair.source_redis.hset(redis_keys.scored_at(P, PeriodId("weekly:2026-W48")), "alone", 6)
     maker = await pair.copy()
     assert await contents(pair.target_redis) == await contents(pair.source_redis)
-    assert (await compare(pair.source, pair.target, token=maker.token))[0] is None
+    assert (await pair.compare(maker))[0] is None
     await pair.target_redis.hset(redis_keys.scored_at(P, PeriodId("all_time")), "stranger", 7)
-    assert (await compare(pair.source, pair.target, token=maker.token))[0] is not None
+    assert (await pair.compare(maker))[0] is not None
 
 
 async def test_each_altered_row_of_100_000_users_is_found(one: MovePair) -> None:
@@ -65,15 +65,15 @@ async def test_each_altered_row_of_100_000_users_is_found(one: MovePair) -> None
     rng = random.Random(seed)
     await one.fill(100_000)
     maker = await one.copy()
-    assert (await compare(one.source, one.target, token=maker.token))[0] is None
+    assert (await one.compare(maker))[0] is None
     board = redis_keys.scores(P, PeriodId("all_time"))
     for n in range(20):
         user = user_name(rng.randrange(100_000))
         undo = await alter(one.target_redis, board, user=user, how=n % 4)
-        fault, _ = await compare(one.source, one.target, token=maker.token)
+        fault, _ = await one.compare(maker)
         assert fault is not None, (seed, user, n)
         await undo()
-        assert (await compare(one.source, one.target, token=maker.token))[0] is None
+    assert (await one.compare(maker))[0] is None
 
 
 async def alter(redis: Any, board: str, *, user: str, how: int) -> Any:
@@ -115,7 +115,7 @@ async def test_each_altered_key_is_found(pair: MovePair, name: str) -> None:
         member = next(iter(await redis.smembers(key)))
         await redis.srem(key, member)
         await redis.sadd(key, bytes([member[0] ^ 1]) + member[1:])
-    fault, _ = await compare(pair.source, pair.target, token=maker.token)
+    fault, _ = await pair.compare(maker)
     assert fault is not None
     assert fault.startswith(name)
 
@@ -124,9 +124,9 @@ async def test_key_more_or_less_is_found(pair: MovePair) -> None:
     await pair.fill(5)
     maker = await pair.copy()
     await pair.target_redis.hset(redis_keys.caps(P, 1), "a", "b")
-    assert "caps:1: None in the source" in str((await compare(pair.source, pair.target, token=maker.token))[0])
+    assert "caps:1: None in the source" in str((await pair.compare(maker))[0])
     await pair.target_redis.delete(redis_keys.caps(P, 1), redis_keys.voided(P))
-    assert "voided" in str((await compare(pair.source, pair.target, token=maker.token))[0])
+    assert "voided" in str((await pair.compare(maker))[0])
 
 
 async def test_values_swapped_between_two_rows_are_found(pair: MovePair) -> None:
@@ -136,7 +136,7 @@ async def test_values_swapped_between_two_rows_are_found(pair: MovePair) -> None
     await pair.source_redis.hset(key, mapping={"aa": "1:5", "bb": "2:6"})
     maker = await pair.copy()
     await pair.target_redis.hset(key, mapping={"aa": "2:6", "bb": "1:5"})
-    assert (await compare(pair.source, pair.target, token=maker.token))[0] == "caps:20781: rows differ"
+    assert (await pair.compare(maker))[0] == "caps:20781: rows differ"
 
 
 async def test_source_that_loses_the_fence_ends_the_reading(pair: MovePair) -> None:
@@ -144,13 +144,13 @@ async def test_source_that_loses_the_fence_ends_the_reading(pair: MovePair) -> N
     maker = pair.maker()
     _, inventory = await pair.source.fence(ORDER, maker.token)
     assert inventory is not None
-    pages = pair.source.pages(maker.token, inventory)
+    pages = pair.source.pages(maker.token, inventory, digest=Digest())
     await anext(pages)
     await pair.source.fence(ORDER, "another mover's")
     with pytest.raises(MoveRefused, match="source: REFUSED owned 2 another mover's"):
         [page async for page in pages]
     with pytest.raises(MoveRefused):
-        await compare(pair.source, pair.target, token=maker.token)
+        await pair.compare(maker)
 
 
 async def test_leftovers_go_only_when_they_are_older(pair: MovePair) -> None:
@@ -175,7 +175,7 @@ async def test_no_call_of_full_pages_takes_long(pair: MovePair) -> None:
     maker = await pair.copy()
     copied = await work_us(pair)
     assert (copied - before) / (2 * pages) < CALL_US_MAX, "read once, written once"
-    assert (await compare(pair.source, pair.target, token=maker.token))[0] is None
+    assert (await pair.compare(maker))[0] is None
     assert (await work_us(pair) - copied) / (2 * pages) < CALL_US_MAX, "compared on both sides"
 
 

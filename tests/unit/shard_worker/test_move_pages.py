@@ -96,7 +96,7 @@ def test_sums_of_pages_add_up_and_rows_that_came_twice_are_noticed() -> None:
 
 
 def test_only_equal_sides_have_no_difference() -> None:
-    keys = inventory(scores__a=("zset", 5), seen__1=("set", 3))
+    keys = inventory(scores__a=("zset", 5), scored_at__a=("hash", 4), seen__1=("set", 3))
     source, target = digests()
     assert difference((keys, source), (replace(keys, chunks=7), target)) is None
     assert difference((keys, source), (inventory(scores__a=("zset", 5)), target)) is not None
@@ -111,3 +111,19 @@ def test_only_equal_sides_have_no_difference() -> None:
     )
     for other in others:
         assert difference((keys, source), (keys, other)) is not None, other
+
+
+def test_rows_that_were_never_read_are_a_difference() -> None:
+    """Both sides agree on what was compared, which is less than there is."""
+    keys = inventory(scores__a=("zset", 5), scored_at__a=("hash", 4), seen__1=("set", 3))
+    source, target = digests()
+    assert difference((keys, source), (keys, target)) is None
+    for more in (
+        inventory(scores__a=("zset", 6), scored_at__a=("hash", 4), seen__1=("set", 3)),
+        inventory(scores__a=("zset", 5), scored_at__a=("hash", 5), seen__1=("set", 3)),
+        inventory(scores__a=("zset", 5), scored_at__a=("hash", 4), seen__1=("set", 3), names=("hash", 1)),
+    ):
+        assert difference((more, source), (more, target)) == "not every row was read"
+    for digest in (source, target):
+        digest.add(Request("hash", "scored_at:a"), rows=4, companions=0, sums=(b"1", b"1"))
+    assert difference((keys, source), (keys, target)) is None
