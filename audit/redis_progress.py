@@ -12,12 +12,13 @@ from contracts.progress import Progress, State, read_progress
 
 
 async def read_totals(shards: Mapping[ShardId, Redis], partitions: int) -> dict[Partition, StoredTotals]:
-    """The owner's totals of each partition that has one. Raises RedisError when a shard does not answer."""
+    """The owner's totals of each partition that has one: of the newest epoch, and at the same one not those of a source
+    that a move has fenced. Raises RedisError when a shard does not answer."""
     newest: dict[Partition, Progress] = {}
     for found in await asyncio.gather(*(_read(redis, partitions) for redis in shards.values())):
         for partition, progress in found.items():
             known = newest.get(partition)
-            if known is None or known.epoch < progress.epoch:
+            if known is None or (known.epoch, not known.fenced) < (progress.epoch, not progress.fenced):
                 newest[partition] = progress
     return {
         partition: StoredTotals(p.next_offset, p.log_ms, p.points, p.counted, p.last) for partition, p in newest.items()

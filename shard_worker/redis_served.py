@@ -100,7 +100,7 @@ class Served:
 
     def has_changes(self) -> bool:
         """Whether `change` has something to do."""
-        return self.taker.has_outcomes or bool(self.restorer.to_take)
+        return self.taker.has_outcomes or bool(self._to_take())
 
     async def change(self, asked: Asked) -> None:
         """Between two rounds: let go of what an operator wants restored, follow what was claimed meanwhile."""
@@ -110,7 +110,7 @@ class Served:
             elif partition in self.applied:
                 loss = Loss(Cause.ASKED, given_up=self.let_go(partition), wanted=request.source, request=request_id)
                 self.restorer.want(partition, loss, epoch=self.rights[partition].epoch)
-        self.taker.want({p: self.rights[p] for p in self.restorer.to_take if p in self.rights})
+        self.taker.want({partition: self.rights[partition] for partition in self._to_take()})
         for outcome in self.taker.pick_up():
             await self._adopt(outcome)
         await self.read_stale()
@@ -161,6 +161,10 @@ class Served:
         """Records between a followed partition's position and the log's end."""
         position = self.applied[partition].next_offset
         return max(0, (self.ends.get(partition, position) if end is None else end) - position)
+
+    def _to_take(self) -> list[Partition]:
+        """What the restorer has done with and nobody claims yet."""
+        return [p for p in self.restorer.to_take if p in self.rights and not self.taker.is_pending(p)]
 
     async def _adopt(self, outcome: Outcome) -> None:
         """Follow what was claimed, from the next poll on. What the map has taken back meanwhile is claimed anew, or

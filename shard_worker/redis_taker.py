@@ -5,6 +5,7 @@ One task runs `run`. The session says what to take, and picks up what came of it
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +56,10 @@ class Taker:
         """Whether there is anything to pick up."""
         return bool(self._outcomes)
 
+    def is_pending(self, partition: Partition) -> bool:
+        """Whether a claim of it is under way, or was made and not picked up yet."""
+        return partition in self._wanted or partition in self._underway
+
     def want(self, rights: Mapping[Partition, Right]) -> None:
         """Claim these. Asking again while a claim of the same right is under way does nothing."""
         for partition, right in rights.items():
@@ -71,6 +76,9 @@ class Taker:
 
     async def run(self) -> None:
         """Take what is wanted, again and again. Raises Refused when keys are damaged."""
+        if self._settings.common.postgres_url:
+            with suppress(KafkaError, OSError):  # it tries again when there is something to take
+                await self._open()  # now, so that a partition that is moved here later does not wait for it
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -130,12 +130,17 @@ class Shards:
 
 
 async def find_owners(shards: Shards, partitions: int) -> dict[Partition, Owned]:
-    """Every partition's owner over all shards: of two that say owned, the one with the newer epoch."""
+    """Every partition's owner over all shards: of two that say owned, the one with the newer epoch; at the same one a
+    partition was moved, and its source is fenced."""
     owners: dict[Partition, Owned] = {}
     found = await asyncio.gather(*(shards.owned_by(shard, partitions) for shard in shards.ids))
     for shard, owned in zip(shards.ids, found, strict=True):
         for partition, progress in owned.items():
             known = owners.get(partition)
-            if known is None or known.progress.epoch < progress.epoch:
+            if known is None or _rank(known.progress) < _rank(progress):
                 owners[partition] = Owned(shard, progress)
     return owners
+
+
+def _rank(progress: Progress) -> tuple[int, bool]:
+    return (progress.epoch, not progress.fenced)

@@ -224,7 +224,6 @@ async def test_partition_goes_to_another_shard_while_actions_pour_in(ground: Gro
     progress = await ground.progress(S1, moved)
     assert progress is not None
     assert progress.epoch == 3
-    assert "its Redis holds only what was left there before another shard had it" in first.log
 
     await ground.by_hand("UPDATE partition_map SET epoch = 4 WHERE partition = $1", moved)
     await ground.act(100, seed=5)

@@ -13,12 +13,13 @@ from foundation.settings import ShardAddress
 from shardboard.embedded.ports import free_ports
 from shardboard.embedded.valkey import ValkeyServer
 from shardboard.shard_reads import CHUNK_ROWS, ScoreRow, Shards, ShardUnreachable, find_owners
+from tests.support.services import StartValkey
 
 P = 4
 
 
-async def put_progress(redis: Redis, partition: int, *, state: str = "owned", epoch: int = 1) -> None:
-    fields: dict[Any, Any] = {"owner": "x", "state": state, "epoch": epoch, "next_offset": 7}
+async def put_progress(redis: Redis, partition: int, *, state: str = "owned", epoch: int = 1, fenced: int = 0) -> None:
+    fields: dict[Any, Any] = {"owner": "x", "state": state, "epoch": epoch, "next_offset": 7, "fenced": fenced}
     await redis.hset(redis_keys.progress(Partition(partition)), mapping=fields)
 
 
@@ -95,6 +96,21 @@ async def test_only_owned_partitions_count_and_the_newer_epoch_wins(
         2: ("s2", 4),
         3: ("s2", 2),
     }
+
+
+async def test_source_that_a_move_has_fenced_is_no_owner(
+    valkey: Redis, valkey_url: str, start_valkey: StartValkey
+) -> None:
+    """Whichever is asked first: the target is owned at the same epoch as soon as all is there."""
+    other = await start_valkey("other")
+    async with Redis.from_url(other.address) as second:
+        await put_progress(valkey, 0, epoch=2, fenced=1)
+        await put_progress(second, 0, epoch=2)
+        await put_progress(valkey, 1, epoch=2)
+        await put_progress(second, 1, epoch=2, fenced=1)
+    async with Shards((ShardAddress(ShardId("s1"), valkey_url), ShardAddress(ShardId("s2"), other.address))) as shards:
+        owners = await find_owners(shards, 2)
+    assert [owners[Partition(number)].shard for number in range(2)] == ["s2", "s1"]
 
 
 async def test_a_shard_that_is_away_is_named() -> None:
