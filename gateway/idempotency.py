@@ -27,10 +27,13 @@ KEY_CHARS_MAX: Final = 255
 RUNNING_MS: Final = 30_000
 """A request that has not ended by then never will: its gateway died. It may run again. Six produce deadlines."""
 _DIGEST_BYTES: Final = 16
-_QUOTED: Final = re.compile(rb'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
+_QUOTED_PATTERN: Final = r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"'
 """A string of RFC 9651 (structured fields)."""
-_BARE: Final = re.compile(rb"[\x21\x23-\x2b\x2d-\x7e]{1,255}")
+_BARE_PATTERN: Final = r"[!#-+\--~]{1,255}"
 """As most clients write it: visible ASCII without quotes and commas."""
+KEY_PATTERN: Final = f"^({_QUOTED_PATTERN}|{_BARE_PATTERN})$"
+_QUOTED: Final = re.compile(_QUOTED_PATTERN.encode())
+_BARE: Final = re.compile(_BARE_PATTERN.encode())
 _RETRY: Final = ((b"retry-after", b"1"),)
 
 

@@ -21,7 +21,7 @@ from contracts.problems import (
     ProblemKind,
 )
 from contracts.tokens import SCOPE_MODERATE
-from gateway.idempotency import KEY_CHARS_MAX
+from gateway.idempotency import KEY_PATTERN
 from gateway.moderation import BODIES, KINDS, Kind, ModerationReceipt
 from gateway.openapi_parts import BODY_PROBLEMS, CALLER_PROBLEMS, TOKEN, Document, json_answer, json_body, operation
 from gateway.tickets import TicketAnswer, TicketBody
@@ -33,7 +33,7 @@ KEY_PARAMETER: Final[Document] = {
     "in": "header",
     "description": "The same key with the same body has the same answer, at any gateway, for SHARDBOARD_WINDOW_MS "
     "(default 15 minutes) from the first one. Each caller has keys of its own.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[!#-+\\--~]+$"},
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
 }
 AUTHORITY_STRUCTS: Final[tuple[Any, ...]] = (
     TicketBody,

@@ -16,6 +16,7 @@ from contracts.problems import (
 )
 from contracts.tokens import SCOPE_BACKFILL, SCOPE_MODERATE, SCOPE_WRITE_ANY
 from gateway.idempotency import (
+    KEY_PATTERN,
     KeyedRequest,
     Remembered,
     earlier_answer,
@@ -110,3 +111,9 @@ def test_only_what_is_done_is_kept(status: int, headers: tuple[tuple[bytes, byte
 )
 def test_who_acts_for_others_needs_the_store(scopes: tuple[str, ...], needs: bool) -> None:
     assert needs_store(Caller(ANN, None, 1, frozenset(scopes))) == needs
+
+
+@given(st.text(st.characters(codec="latin-1"), max_size=6))
+def test_what_the_description_allows_is_what_is_taken(header: str) -> None:
+    taken = isinstance(parse_key(ANN, header.encode("latin-1"), path="/", body=b""), KeyedRequest)
+    assert taken == (re.search(KEY_PATTERN, header) is not None and not header.endswith("\n"))
