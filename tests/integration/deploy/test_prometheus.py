@@ -131,6 +131,8 @@ async def answer(http: aiohttp.ClientSession, url: str, *, expr: str) -> list[di
     """The samples of an instant query that are numbers; none while Prometheus does not answer yet."""
     try:
         async with http.get(f"{url}/api/v1/query", params={"query": expr}) as response:
+            if response.status != 200:  # it reads its log back
+                return []
             result = (await response.json())["data"]["result"]
     except aiohttp.ClientConnectionError:
         return []
