@@ -168,6 +168,7 @@ class ShardReads:
         return link
 
     async def _wait_for_map(self, version: int) -> None:
+        self._maps.hint()
         try:
             async with asyncio.timeout(ASK_AGAIN_S):
                 await self._maps.newer_than(version)

@@ -17,6 +17,7 @@ from gateway.http_reads import AroundEndpoint, RankEndpoint, RanksEndpoint, Read
 from gateway.http_receipts import ReceiptEndpoint
 from gateway.postgres_closed import ClosedBoards
 from gateway.redis_any_board import AnyBoard
+from gateway.redis_kept_map import know_kept_map
 from gateway.redis_own_places import OwnPlaces
 from gateway.redis_ranks import ShardRanks
 from gateway.redis_shards import ShardReads
@@ -58,6 +59,7 @@ class ReadSide:
         tasks.create_task(self.own_places.run(), name="own places")
         if self._common.postgres_url:
             tasks.create_task(self._maps.run(StopSignal()), name="map follower")
+            tasks.create_task(know_kept_map(self._maps, self._common.shards), name="kept map")
 
     def learn(self, mark: ClusterMark) -> None:
         """Which deployment this is, once Kafka told."""
