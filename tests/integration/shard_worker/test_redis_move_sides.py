@@ -120,6 +120,14 @@ async def test_each_altered_key_is_found(pair: MovePair, name: str) -> None:
     assert fault.startswith(name)
 
 
+@pytest.mark.parametrize("how", range(4))
+async def test_altered_user_is_found(pair: MovePair, how: int) -> None:
+    await pair.fill(10)
+    maker = await pair.copy()
+    await alter(pair.target_redis, redis_keys.scores(P, PeriodId("all_time")), user=user_name(3), how=how)
+    assert "all_time" in str((await pair.compare(maker))[0])
+
+
 async def test_key_more_or_less_is_found(pair: MovePair) -> None:
     await pair.fill(5)
     maker = await pair.copy()

@@ -117,12 +117,12 @@ async def test_source_that_is_gone_for_good_is_made_from_the_log(ground: MoveGro
 
 async def test_aborted_move_leaves_nothing_behind_and_undone_one_comes_back(ground: MoveGround) -> None:
     partition = Partition(2)
-    for step in ("fencing", "copying", "owning", "switching"):
+    for n, step in enumerate(("fencing", "copying", "owning", "switching")):
         with ground.gate_at(step):
             order = await ground.move(partition)
             await ground.until_reached()
             await ground.store.abort([partition])
-        await ground.act(40, seed=len(step))
+        await ground.act(40, seed=20 + n)
         await ground.until_settled()
         assert (await ground.owners())[partition].shard == order.source
         assert (await ground.report(partition)).phase is MovePhase.ABORTED
