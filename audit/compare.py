@@ -23,7 +23,7 @@ class Difference:
 
     partition: Partition
     store: str
-    """The other source: `redis`, `postgres` or `board`."""
+    """The other source: `redis`, `postgres`, `board` or `leaderboards`."""
     table: Table
     key: Key
     """The user, or the id."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from audit.board_check import BOARD, BoardPart, board_differences, parts_of
+from audit.closed_boards import CLOSED, ClosedBoard, FinalCells, final_cells
 from audit.kafka_replay import LogBounds, LogReplay
 from audit.log_base import count_from
 from audit.log_count import LogCount
@@ -17,7 +18,7 @@ from audit.redis_rows import Chunk, Moved
 from contracts.ids import Offset, Partition, ShardId
 from contracts.tops import GlobalTop
 from foundation.settings import CommonSettings
-from shardboard.verify.postgres_store import Archive, compare_archive, untold
+from shardboard.verify.postgres_store import Archive, compare_archive, compare_closed, untold
 from shardboard.verify.redis_store import RedisReading
 from shardboard.verify.report import (
     FoundDifference,
@@ -29,7 +30,7 @@ from shardboard.verify.report import (
     store_report,
 )
 
-Stop = Chunk | BoardPart | ArchivedRows
+Stop = Chunk | BoardPart | ArchivedRows | ClosedBoard
 """Something that was read, with the offset at which it is compared."""
 
 
@@ -106,6 +107,8 @@ async def verify_partition(
     checks = _Checks(sources, partition, redis=redis)
     if isinstance(archived, str):
         checks.reports.append(untold(archived))
+    elif archived is not None and has_begin and sources.is_deep:
+        stops += checks.take_closed(await sources.archive.closed(partition))
     note = None if has_begin else base_reason(bounds, base.next_offset)
     try:
         for stop in sorted(stops, key=_offset_of):
@@ -113,6 +116,7 @@ async def verify_partition(
             checks.take(stop, counting.count)
         # 3.
         await redis.ask_for_missing(counting.count, counting.advance, now_ms=sources.now_ms)
+        await checks.ask_for_closed(counting.count)
     except OtherLog as other:
         return _other_log(partition, shard, other=other)
     stores, count = checks.stores(), counting.count
@@ -166,6 +170,7 @@ class _Checks:
         self._partition = partition
         self._redis = redis
         self._boards = _BoardCheck()
+        self._closed: list[FinalCells] = []
         self.reports: list[StoreReport] = []
 
     def take(self, stop: Stop, count: LogCount) -> None:
@@ -174,10 +179,26 @@ class _Checks:
             self._redis.compare(stop, count)
         elif isinstance(stop, BoardPart):
             self._boards.take(stop, count)
+        elif isinstance(stop, ClosedBoard):
+            self._closed.append(final_cells(stop, count))
         else:
             report = compare_archive(
                 stop, count, partition=self._partition, common=self._sources.common, now_ms=self._sources.now_ms
             )
+            self.reports.append(report)
+
+    def take_closed(self, closed: list[ClosedBoard] | str) -> list[ClosedBoard]:
+        """The boards at whose ends the count is to stop."""
+        if isinstance(closed, str):
+            self.reports.append(untold(closed, store=CLOSED))
+            return []
+        return closed
+
+    async def ask_for_closed(self, count: LogCount) -> None:
+        """Compare closed boards with what the log said at their ends; the count has gone on since."""
+        if self._closed:
+            archive = self._sources.archive
+            report = await compare_closed(archive, self._closed, partition=self._partition, count=count)
             self.reports.append(report)
 
     def stores(self) -> tuple[StoreReport, ...]:
@@ -221,7 +242,7 @@ class _BoardCheck:
 
 
 def _offset_of(stop: Stop) -> Offset:
-    return stop.offset if isinstance(stop, BoardPart) else stop.totals.next_offset
+    return stop.offset if isinstance(stop, BoardPart | ClosedBoard) else stop.totals.next_offset
 
 
 def _other_log(partition: Partition, shard: ShardId, *, other: OtherLog) -> PartitionReport:

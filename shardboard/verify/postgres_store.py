@@ -1,17 +1,25 @@
 """One partition's archive against the log's count, at the archive's own offset (scores_next)."""
 
+from collections.abc import Sequence
+
 import asyncpg
 
-from audit.compare import PartitionCheck
+from audit.closed_boards import CLOSED, ClosedBoard, FinalCells, closed_differences
+from audit.compare import Difference, PartitionCheck
 from audit.log_count import LogCount
+from audit.log_scores import Cell
 from audit.postgres_rows import ArchivedRows, read_archive
 from audit.tables import SCORES, Table
-from contracts.ids import Partition
+from contracts.ids import Offset, Partition, PeriodId
 from foundation.postgres_connect import AWAY, Connection, connect
 from foundation.settings import CommonSettings
 from shardboard.verify.report import StoreReport, store_report
+from shardboard.verify.report import found as as_told
 
 STORE = "postgres"
+USERS_PER_QUERY = 5_000
+_CLOSED = "SELECT period, ends FROM closed_periods ORDER BY period"
+_RANKED = "SELECT user_id, score, scored_at FROM leaderboards WHERE period = $1 AND user_id = ANY ($2)"
 
 
 class Archive:
@@ -37,6 +45,25 @@ class Archive:
         except asyncpg.PostgresError as error:
             return f"Postgres cannot be read: {error}"
         return "nothing of it is archived yet" if rows is None else rows
+
+    async def closed(self, partition: Partition) -> list[ClosedBoard] | str:
+        """The boards that were ranked for good, or why that cannot be told."""
+        assert self._connection is not None, "read first"
+        try:
+            rows = await self._connection.fetch(_CLOSED)
+        except AWAY as error:
+            return f"Postgres does not answer: {error or type(error).__name__}"
+        return [ClosedBoard(PeriodId(period), Offset(ends[partition])) for period, ends in rows]
+
+    async def ranked(self, cells: FinalCells) -> dict[str, Cell]:
+        """The final scores of the users that the log names. Raises one of AWAY."""
+        assert self._connection is not None, "read first"
+        users, told = [*cells.shown, *cells.hidden], dict[str, Cell]()
+        for first in range(0, len(users), USERS_PER_QUERY):
+            some = users[first : first + USERS_PER_QUERY]
+            rows = await self._connection.fetch(_RANKED, cells.board.period, some)
+            told |= {user: (score, at) for user, score, at in rows}
+        return told
 
     async def close(self) -> None:
         """May be called twice."""
@@ -65,6 +92,30 @@ def compare_archive(
     return store_report(check, from_offset=offset, offset=offset)
 
 
-def untold(reason: str) -> StoreReport:
+async def compare_closed(
+    archive: Archive, closed: Sequence[FinalCells], *, partition: Partition, count: LogCount
+) -> StoreReport:
+    """All closed boards as one store, each at its own offset; the count has passed them all."""
+    differences, rows = list[Difference](), 0
+    for cells in closed:
+        try:
+            told = await archive.ranked(cells)
+        except AWAY as error:
+            return untold(f"Postgres does not answer: {error or type(error).__name__}", store=CLOSED)
+        rows += len(told)
+        differences += closed_differences(partition, cells, told, count=count)
+    offsets = [cells.board.offset for cells in closed]
+    return StoreReport(
+        store=CLOSED,
+        verdict="different" if differences else "equal",
+        from_offset=min(offsets),
+        offset=max(offsets),
+        rows=rows,
+        differences=len(differences),
+        first=as_told(differences[0]) if differences else None,
+    )
+
+
+def untold(reason: str, *, store: str = STORE) -> StoreReport:
     """The archive could not be asked."""
-    return StoreReport(store=STORE, verdict="unknown", reason=reason)
+    return StoreReport(store=store, verdict="unknown", reason=reason)

@@ -15,7 +15,7 @@ from contracts.ids import UserId
 from contracts.partition_key import partition_of
 from contracts.record import HideRecord, Limits
 from tests.support.command import valid
-from tests.support.live_shards import PARTITIONS, Deployment, action, live_shards
+from tests.support.live_shards import PARTITIONS, Deployment, action, end, live_shards
 from tests.support.processes import command
 from tests.support.services import StartValkey
 from tests.support.wait import wait_until
@@ -96,6 +96,36 @@ async def test_the_archive_is_compared_and_its_differences_are_named(archived: D
     await execute(archived, "DELETE FROM scores WHERE user_id = 'ada' AND period = 'all_time'")
     code, report = await verify(archived, "--partition", str(P))
     assert (code, report["first"]["user_id"], report["first"]["found"]) == (ExitCode.DIFFERENT, ADA, None)
+
+
+@pytest.mark.timeout(240)
+async def test_closed_boards_are_compared_at_their_ends(archived: Deployment) -> None:
+    """The board of today is ranked as a closed one; then records follow that it does not contain."""
+    await end(archived.processes["archiver"])  # it would sweep from Redis what is closed
+    await execute(
+        archived,
+        """INSERT INTO closed_periods SELECT period, 1, 1, (SELECT array_agg(scores_next ORDER BY partition)
+        FROM archive_progress) FROM boards WHERE period LIKE 'daily:%';
+        INSERT INTO leaderboards SELECT period, user_id, score, scored_at, 1, 1, false FROM scores
+        WHERE period LIKE 'daily:%'""",
+    )
+    await archived.send(action(ADA, 5))
+    await archived.producer.flush()
+    await archived.until_shown()
+    code, report = await verify(archived, "--deep")
+    assert code == ExitCode.OK, report["first"]
+    stores = {store["store"]: store for found in report["partitions"] for store in found["stores"]}
+    assert stores["leaderboards"]["rows"] > 0
+    await execute(archived, "UPDATE leaderboards SET score = 8 WHERE user_id = 'ada'")
+    code, report = await verify(archived, "--deep", "--partition", str(P))
+    first = report["first"]
+    assert (code, first["store"], first["user_id"]) == (ExitCode.DIFFERENT, "leaderboards", ADA)
+    assert (first["log"]["score"], first["found"]["score"]) == (7, 8)
+    assert first["period"].startswith("daily:")
+    await execute(archived, "DELETE FROM leaderboards WHERE user_id = 'ada'")
+    code, report = await verify(archived, "--deep", "--partition", str(P))
+    assert (code, report["first"]["user_id"], report["first"]["found"]) == (ExitCode.DIFFERENT, ADA, None)
+    assert (await verify(archived, "--partition", str(P)))[0] == ExitCode.OK, "only --deep reads closed boards"
 
 
 @pytest.mark.timeout(240)
