@@ -270,12 +270,8 @@ local function counted(keys, args)
   end)
 end
 
-local function register(name, callback)
-  redis.register_function({ function_name = name, callback = callback, flags = { 'no-writes' } })
-end
-
-register('sb1_standing', standing)
-register('sb1_count_better', count_better)
-register('sb1_page', page)
-register('sb1_ties', ties)
-register('sb1_counted', counted)
+redis.register_function({ function_name = 'sb1_standing', callback = standing, flags = { 'no-writes' } })
+redis.register_function({ function_name = 'sb1_count_better', callback = count_better, flags = { 'no-writes' } })
+redis.register_function({ function_name = 'sb1_page', callback = page, flags = { 'no-writes' } })
+redis.register_function({ function_name = 'sb1_ties', callback = ties, flags = { 'no-writes' } })
+redis.register_function({ function_name = 'sb1_counted', callback = counted, flags = { 'no-writes' } })
