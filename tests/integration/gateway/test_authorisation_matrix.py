@@ -41,8 +41,6 @@ class Row:
     body: dict[str, Any] | None = None
     at: str = ""
     """The path that is asked, where the route has a changing part."""
-    judges_tokens: bool = True
-    """False: the route does not look at tokens at all."""
 
     def expected(self, caller: str) -> object:
         if caller in self.let_in:
@@ -68,8 +66,13 @@ MATRIX: dict[tuple[str, str], Row] = {
         for method in ("GET", "HEAD")
         for path in ("/leaderboard", "/periods", "/demo", "/", "/openapi.json")
     },
-    ("HEAD", "/leaderboard/stream"): Row(EVERYBODY),
-    ("GET", "/leaderboard/stream"): Row(EVERYBODY, at="/leaderboard/stream?period=none-such"),
+    ("HEAD", "/leaderboard/stream"): Row(UNLESS_FALSE),
+    ("GET", "/leaderboard/stream"): Row(UNLESS_FALSE, at="/leaderboard/stream?period=none-such"),
+    ("POST", "/actions/batch"): Row(frozenset({"service"}), {"actions": [{"user_id": "alice", "action": "commit"}]}),
+    ("PUT", "/users/{id}"): Row(OWNER, {"name": "Alice"}, at="/users/alice"),
+    **{
+        (method, "/actions/{id}"): Row(OWNER, at=f"/actions/{uuid.uuid4()}?user_id=alice") for method in ("GET", "HEAD")
+    },
     **{(method, "/static/{name}"): Row(EVERYBODY, at="/static/board.css") for method in ("GET", "HEAD")},
     **{
         (method, f"/users/{{id}}/{what}"): Row(UNLESS_FALSE, at=f"/users/alice/{what}")
