@@ -41,7 +41,7 @@ def final_cells(board: ClosedBoard, count: LogCount) -> FinalCells:
 
 
 def closed_differences(
-    partition: Partition, cells: FinalCells, found: Mapping[str, Cell], *, count: LogCount
+    partition: Partition, cells: FinalCells, *, found: Mapping[str, Cell], count: LogCount
 ) -> Iterator[Difference]:
     """Rows that differ, and users who are missing though they were not erased since: `count` has gone on."""
     assert count.scores is not None

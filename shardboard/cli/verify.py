@@ -16,8 +16,7 @@ def verify(
         int | None, typer.Option("--partition", "-P", min=0, help="Only this partition.", show_default=False)
     ] = None,
     deep: Annotated[
-        bool,
-        typer.Option("--deep", help="Also closed boards, hidden scores, remembered ids, limits, voids and erasures."),
+        bool, typer.Option("--deep", help="Also closed boards, hidden scores, ids, limits used, voids and erasures.")
     ] = False,
     timeout: Annotated[str, typer.Option(help="Give up after this time: 90s, 15m, 1h.")] = TIMEOUT_DEFAULT,
     output: OutputOption = Output.TABLE,

@@ -103,7 +103,7 @@ async def compare_closed(
         except AWAY as error:
             return untold(f"Postgres does not answer: {error or type(error).__name__}", store=CLOSED)
         rows += len(told)
-        differences += closed_differences(partition, cells, told, count=count)
+        differences += closed_differences(partition, cells, found=told, count=count)
     offsets = [cells.board.offset for cells in closed]
     return StoreReport(
         store=CLOSED,

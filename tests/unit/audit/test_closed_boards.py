@@ -16,7 +16,7 @@ def differences(
     """What is found when the board differs from the log's so."""
     cells = final_cells(ClosedBoard(ALL_TIME, Offset(len(LOG))), count)
     found = {user: cell for user, cell in {**cells.shown, **cells.hidden, **changed}.items() if user not in without}
-    return [(d.key, d.log, d.found) for d in closed_differences(P, cells, found, count=count)]
+    return [(d.key, d.log, d.found) for d in closed_differences(P, cells, found=found, count=count)]
 
 
 def test_equal_ranks_are_equal_and_each_other_score_is_named() -> None:
@@ -34,9 +34,10 @@ def test_who_was_erased_since_may_be_gone_but_not_be_wrong() -> None:
     cells = final_cells(board, count)
     assert count.scores is not None
     count.scores.erase("a")
-    assert list(closed_differences(P, cells, {"b": cells.shown["b"], "c": cells.shown["c"]}, count=count)) == []
+    others = {user: cell for user, cell in cells.shown.items() if user != "a"}
+    assert list(closed_differences(P, cells, found=others, count=count)) == []
     wrong = {**cells.shown, "a": (99, 1)}
-    assert [found.key for found in closed_differences(P, cells, wrong, count=count)] == ["a"]
+    assert [found.key for found in closed_differences(P, cells, found=wrong, count=count)] == ["a"]
 
 
 def test_hidden_users_have_their_parked_score_or_none() -> None:
