@@ -33,9 +33,8 @@ class RankAnswer(msgspec.Struct, frozen=True):
     """Points missing to the next better rank; null for the first."""
     as_of: int | None
     """Unix ms of log time up to which every partition's actions are contained."""
-    hidden: bool
-    """Only the user sees this place: it is the one that the parked score would have."""
     exact: bool = True
+    """A hidden user, who alone sees this place, is told nothing else than everybody: the parked score's place."""
 
 
 class PageAnswer(msgspec.Struct, frozen=True):
@@ -86,7 +85,6 @@ def rank_answer(period: PeriodId, place: Place, *, name: str | None, as_of_ms: i
         percentile=place.percentile,
         to_next=place.to_next,
         as_of=as_of_ms,
-        hidden=place.is_hidden,
     )
 
 

@@ -63,6 +63,8 @@ async def test_a_hidden_user_notices_nothing_and_keeps_counting(moderated: Moder
     await moderated.act("ada")
     first = await moderated.act("mallory", token=token)
     await moderated.until_applied()
+    own = {"Authorization": f"Bearer {token}"}
+    place_before = (await moderated.gateway.get("/users/mallory/rank", **own)).json
     body = {"user_id": "mallory", "reason": "scripted"}
     answer = await moderated.gateway.post_to(
         "/moderation/hide", body, token=token_for("mod", scopes=("moderate",)), **{"Idempotency-Key": "case-17"}
@@ -73,6 +75,10 @@ async def test_a_hidden_user_notices_nothing_and_keeps_counting(moderated: Moder
         return await moderated.shown() == {"ada": 10}
 
     await wait_until(is_gone, timeout_s=5, what="the hidden user to be gone")
+    place = (await moderated.gateway.get("/users/mallory/rank", **own)).json
+    assert {**place, "as_of": None} == {**place_before, "as_of": None}
+    others = await moderated.gateway.get("/users/mallory/rank", Authorization=f"Bearer {token_for('ada')}")
+    assert others.status == 404
     second = await moderated.act("mallory", token=token)
     assert {**second, "action_id": first["action_id"]} == {**first, "offset": first["offset"] + 2}
     refused = await moderated.gateway.post({"user_id": "mallory", "action": "dance"}, token=token)

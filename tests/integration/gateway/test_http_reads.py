@@ -57,7 +57,6 @@ async def test_a_rank_with_all_that_belongs_to_it(reading: RunningGateway) -> No
         "total": 5,
         "percentile": 80.0,
         "to_next": 10,
-        "hidden": False,
         "exact": True,
     }
     assert (await reading.get(f"/users/{quote('a/b, c', safe='')}/rank")).json["rank"] == 5
@@ -71,7 +70,8 @@ async def test_a_hidden_user_is_seen_by_himself_only(reading: RunningGateway) ->
         shown = await reading.get("/leaderboard?users=eve,ada", **headers)
         assert [entry["user_id"] for entry in shown.json["entries"]] == ["ada"]
     own = (await reading.get("/users/eve/rank", **bearer("eve"))).json
-    assert (own["rank"], own["score"], own["total"], own["hidden"]) == (4, 30, 6, True)
+    assert (own["rank"], own["score"], own["total"]) == (4, 30, 6)
+    assert "hidden" not in own, "who is hidden notices nothing"
     around = (await reading.get("/users/eve/around?before=1&after=1", **bearer("eve"))).json
     assert [(entry["rank"], entry["user_id"]) for entry in around["entries"]] == [(2, "bob"), (4, "eve"), (4, "dan")]
     assert (await reading.get("/users/eve/rank", Authorization="Bearer x.y.z")).code == "unauthenticated"
