@@ -69,6 +69,13 @@ FENCED: Final = _counter("shardboard_fenced_total", "Apply calls refused by the 
 SEEKS: Final = _counter("shardboard_seeks_total", "Positions corrected by the shard's Redis", "shard")
 DEAD_LETTERS: Final = _counter("shardboard_dead_letters_total", "Records diverted, by reason", "shard", "reason")
 PUBLICATIONS: Final = _counter("shardboard_publications_total", "Shard tops published", "shard")
+PARTITIONS_WAITING: Final = _gauge(
+    "shardboard_partitions_waiting", "Partitions that nobody applies while they are moved", "shard"
+)
+MAP_VERSION: Final = _gauge("shardboard_map_version", "Version of the shard map that the worker serves by", "shard")
+MAP_REFUSED: Final = _gauge(
+    "shardboard_map_refused", "1 while the map in Postgres is older than the one that the shard knows", "shard"
+)
 RECOMPUTATIONS: Final = _counter("shardboard_top_recomputations_total", "Tops read anew from the ZSETs", "shard")
 PARTITIONS_RESTORING: Final = _gauge(
     "shardboard_partitions_restoring", "Partitions whose state is gone and that are being restored", "shard"

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -80,6 +81,9 @@ class Worker:
             make_mover=RedisMover,
         )
         self._session: Session | None = None
+        self.metrics.map_version.set_function(lambda: self._served_by(lambda session: session.served.map_version))
+        self.metrics.waiting.set_function(lambda: self._served_by(lambda session: len(session.served.waiting)))
+        self.metrics.map_refused.set_function(lambda: bool(self._tools.map.fault))
 
     async def run(self, stop: StopSignal) -> None:
         """Sessions until `stop` is set, then the last top, then the lease given up. Raises Refused."""
@@ -129,6 +133,10 @@ class Worker:
                 "catching_up": sorted(self._tools.publisher.catching_up),
             },
         )
+
+    def _served_by(self, number: Callable[[Session], float]) -> float:
+        """Something of the session; 0 while there is none."""
+        return 0 if self._session is None else number(self._session)
 
     async def _run_sessions(self, stop: StopSignal) -> None:
         retry_s, told = RETRY_MIN_S, ""

@@ -259,6 +259,7 @@ async def test_fenced_partition_waits_alone_and_goes_on_after_the_abort(ground: 
         stands = await ground.progress(S1, fenced)
         assert stands is not None
         assert (stands.fenced, stands.next_offset < ground.sent[fenced]) == (True, True)
+        assert 'shardboard_partitions_waiting{shard="s1"} 1.0' in await first.metrics()
         assert await ground.store.abort() == {fenced: epoch + 1}
         await ground.until_exact()
         stands = await ground.progress(S1, fenced)
@@ -334,4 +335,5 @@ async def test_postgres_that_lost_the_map_is_not_followed(ground: Ground) -> Non
         return is_told and detail is not None and detail["status"] == "ready"
 
     await wait_until(says_so, timeout_s=40, what="the worker to serve, and to tell the fault")
+    assert 'shardboard_map_refused{shard="s1"} 1.0' in await again.metrics()
     assert (await ground.store.read()).map is None
