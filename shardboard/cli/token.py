@@ -34,8 +34,10 @@ def token(
     import os
 
     from contracts.clock import now_ms
+    from contracts.exit_codes import ExitCode
     from shardboard.cli.durations import parse_duration_s
     from shardboard.cli.target import find_token_settings
+    from shardboard.command_error import CommandError
     from shardboard.minting import SERVICE_SUBJECT, Claims, mint
 
     if (user is None) == (not is_service):
@@ -45,6 +47,10 @@ def token(
     if fault is not None:
         raise typer.BadParameter(fault)
     settings = find_token_settings(data_dir, os.environ)
+    if not settings.secret:
+        raise CommandError(
+            ExitCode.REFUSED, "tokens of this deployment are made by its issuer: SHARDBOARD_JWT_SECRET is not set"
+        )
     claims = Claims(SERVICE_SUBJECT if user is None else user, scopes, name)
     try:
         text = mint(settings, claims, ttl_s=parse_duration_s(ttl), now_s=now_ms() // 1000)

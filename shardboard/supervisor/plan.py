@@ -10,6 +10,8 @@ from shardboard.data_dir import redis_name
 LOOPBACK: Final = "127.0.0.1"
 DRAIN_S: Final = 5
 """What services get to drain: with their overtime and the servers' own end it stays below the promised 10 s."""
+_SECRET_FILE: Final = "SHARDBOARD_JWT_SECRET_FILE"  # noqa: S105
+_PUBLIC_KEYS: Final = ("SHARDBOARD_JWT_JWKS", "SHARDBOARD_JWT_PUBLIC_KEY_FILE")
 _SECRET_WORDS: Final = ("SECRET", "TOKEN", "PASSWORD")
 
 
@@ -86,10 +88,17 @@ def common_environment(
         "SHARDBOARD_POSTGRES_URL": postgres_url,
         "SHARDBOARD_PERIODS": wanted.periods,
         "SHARDBOARD_ACTIONS_FILE": str(wanted.actions_file.absolute()),
-        "SHARDBOARD_JWT_SECRET_FILE": given.get("SHARDBOARD_JWT_SECRET_FILE") or str(secret_file),
+        **_token_keys(given, secret_file),
         "SHARDBOARD_DRAIN_S": str(DRAIN_S),
         "SHARDBOARD_URL": wanted.url,
     }
+
+
+def _token_keys(given: Mapping[str, str], secret_file: Path) -> dict[str, str]:
+    """A secret of this deployment's own, unless the user names where the keys of tokens are."""
+    if any(given.get(name) for name in _PUBLIC_KEYS):
+        return {}
+    return {_SECRET_FILE: given.get(_SECRET_FILE) or str(secret_file)}
 
 
 def service_plans(wanted: Wanted, common: Mapping[str, str], *, ports: Mapping[str, int]) -> list[ServicePlan]:
@@ -108,7 +117,7 @@ def service_plans(wanted: Wanted, common: Mapping[str, str], *, ports: Mapping[s
     plans.append(plan("merger", "merger"))
     plans.append(plan("archiver", "archiver", DB_UPGRADE="1"))
     plans.append(plan("auditor", "audit"))
-    if wanted.demo:
+    if wanted.demo and _SECRET_FILE in common:  # its users' tokens are made with it
         plans.append(ServicePlan("demo", "shardboard.demo", dict(common), wanted.url, None))
     return plans
 

@@ -55,3 +55,12 @@ async def test_a_short_secret_is_refused(tmp_path: Path) -> None:
     ended = await command("token", "--user", "ada", cwd=tmp_path, SHARDBOARD_JWT_SECRET="short")
     assert (ended.code, ended.out) == (ExitCode.REFUSED, "")
     assert "SHARDBOARD_JWT_SECRET has 5 bytes" in ended.err
+
+
+async def test_where_an_issuer_makes_the_tokens_none_is_made_here(tmp_path: Path) -> None:
+    ended = await command(
+        "token", "--user", "ada", cwd=tmp_path, SHARDBOARD_KAFKA="127.0.0.1:1", SHARDBOARD_JWT_SECRET="",
+        SHARDBOARD_JWT_JWKS="https://id.example/keys",
+    )  # fmt: skip
+    assert ended.code == ExitCode.REFUSED
+    assert "made by its issuer" in ended.err

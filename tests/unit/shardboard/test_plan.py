@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from foundation.settings import load_common
 from gateway.settings import read_settings
 from shardboard.supervisor.plan import (
@@ -57,6 +59,14 @@ def test_no_secret_of_the_shell_enters_the_environment() -> None:
     found = environment(**given)
     assert set(found) & set(given) == {"SHARDBOARD_TICK_MS"}
     assert found["SHARDBOARD_JWT_SECRET_FILE"] == str(SECRET_FILE)
+
+
+@pytest.mark.parametrize("name", ["SHARDBOARD_JWT_JWKS", "SHARDBOARD_JWT_PUBLIC_KEY_FILE"])
+def test_with_an_issuers_keys_there_is_no_secret_and_no_demo_user_to_make_tokens_for(name: str) -> None:
+    given = environment(**{name: "/etc/keys"})
+    assert "SHARDBOARD_JWT_SECRET_FILE" not in given
+    assert "demo" in [plan.name for plan in service_plans(WANTED, environment(), ports=PORTS)]
+    assert "demo" not in [plan.name for plan in service_plans(WANTED, given, ports=PORTS)]
 
 
 def test_the_user_may_bring_a_secret_file_but_not_the_addresses() -> None:
