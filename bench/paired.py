@@ -66,13 +66,13 @@ class Comparison:
         return f"{self.case}\n    {rates}\n    ratio {self.ratio:.2f} ({spread}), {bar}"
 
 
-def part_of(bench: str, comparison: Comparison, *, settings: Mapping[str, object]) -> Part:
+def part_of(bench: str, comparison: Comparison, *, settings: Mapping[str, object], notes: Sequence[str] = ()) -> Part:
     """A comparison as a part of the harness's report."""
     ways = [Way(name, {PER_S: rates}) for name, rates in zip(comparison.ways, comparison.per_s, strict=True)]
     first, second = comparison.ways
     ask = Ask(measure=PER_S, first=first, second=second, at_least=comparison.bar)
     case = comparison.case.removeprefix(f"{bench} · ")
-    return make_part(bench, case, settings=settings, ways=ways, asks=[ask])
+    return make_part(bench, case, settings=settings, ways=ways, asks=[ask], notes=notes)
 
 
 async def measure(work: Work, records: int) -> float:

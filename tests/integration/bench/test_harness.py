@@ -55,7 +55,7 @@ def test_quick_form_runs_and_tells_every_way(name: str, kafka_address: str, tmp_
         assert len(part.ways) > 1
         for way in part.ways:
             for measure, values in way.measures.items():
-                assert len(values) == QUICK.rounds
+                assert len(values) >= QUICK.rounds, measure
                 assert all(value >= 0 for value in values), measure
         assert all(verdict.ratio >= 0 for verdict in part.verdicts)
     assert read_report(tmp_path / RESULT_FILE) == report
