@@ -7,6 +7,7 @@ stores agree with the log, and the stream never showed a version, a score or a u
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -19,21 +20,23 @@ import pytest
 
 from bench import oracle
 from contracts.exit_codes import ExitCode
+from contracts.moves import StoredMap
+from foundation.postgres_map import MapStore
 from shardboard.deployment import load_environment
 from shardboard.embedded.ports import free_ports
 from tests.faults.board_watch import BoardWatch
 from tests.support.actions import sample_actions
 from tests.support.command import valid
-from tests.support.live_shards import end, start_service
-from tests.support.processes import Ended, command
+from tests.support.live_shards import end
+from tests.support.processes import ENVIRON, Ended, command
 from tests.support.services import StartValkey
 from tests.support.wait import wait_until
 from tests.support.whole_deployment import CATALOGUE, TOP, Deployment, counted_scores
 
 PARTITIONS = 16
 RATE = "300/s"
-CHUNK = 1_000
-CHUNKS_MAX = 100
+CHUNK = 600
+CHUNKS_MAX = 160
 """Five minutes of load at that rate: more than the test may take."""
 STREAM_ROWS = 10
 UP_TIMEOUT_S = 240
@@ -111,20 +114,23 @@ class Cluster:
     async def start_shard(self, shard: str) -> None:
         """A new Redis and its worker, which joins and waits for a plan."""
         address = (await self.start_valkey(shard)).address
-        environ = {
-            **load_environment(self.deployment.data_dir),
-            "SHARDBOARD_SHARD": shard,
-            "SHARDBOARD_SHARD_URL": address,
-            "SHARDBOARD_ADMIN_LISTEN": "127.0.0.1:0",
-        }
-        self.ending.push_async_callback(end, await start_service(self.folder, "shard_worker", environ=environ))
+        words = ("worker", "--shard", shard, "--redis", address, "--data-dir", str(self.deployment.data_dir))
+        with (self.folder / f"worker-{shard}.log").open("ab") as log:
+            worker = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "shardboard", *words, env=ENVIRON, stdout=log, stderr=log
+            )
+        self.ending.push_async_callback(end, worker)
         await wait_until(partial(self.has_joined, shard), timeout_s=WAIT_S, what=f"{shard} to join")
 
     async def has_joined(self, shard: str) -> bool:
-        return shard in {row["shard"] for row in (await self.status())["shards"]}
+        return shard in {entry.shard for entry in (await self.map()).shards}
 
-    async def status(self) -> dict[str, Any]:
-        return (await self.run("rebalance", "status", "--output", "json", schema="rebalance-status")).json
+    async def map(self) -> StoredMap:
+        store = MapStore(load_environment(self.deployment.data_dir)["SHARDBOARD_POSTGRES_URL"], name="test")
+        try:
+            return await store.read()
+        finally:
+            await store.close()
 
     async def carry_out(self, *change: str) -> dict[str, Any]:
         """Plan and apply, to its end; how it went."""
@@ -165,9 +171,10 @@ async def test_shards_come_and_go_under_load(cluster: Cluster, tmp_path: Path) -
                 await cluster.start_shard(shard)
             told = await cluster.carry_out(*change)
             assert (told["state"], told["done"], told["aborted"]) == ("done", len(told["moves"]), 0)
-            status = await cluster.status()
-            assert {row["shard"] for row in status["shards"] if row["partitions"]} == wanted
-            assert status["moves"] == []
+            stored = await cluster.map()
+            assert stored.map is not None
+            assert {owner.shard for owner in stored.map.owners} == wanted
+            assert not any(owner.move or owner.forget for owner in stored.map.owners)
         assert not sending.done(), "the load must last longer than the moves"
         load.is_over = True
         await sending
