@@ -26,7 +26,7 @@ async def rebuild_map(store: MapStore, shards: Sequence[ShardAddress], *, is_app
     """
     stored = await store.read()
     known = await _newest_kept(shards)
-    entries = _entries(shards, stored, known)
+    entries = _entries(shards, stored, known=known)
     partitions, held = await _read_shards([ShardAddress(entry.shard, entry.url) for entry in entries])
     report = rebuild(partitions, held, stored=stored, known=known)
     if not is_applied or report.faults or not (report.changes or report.is_behind):
@@ -35,7 +35,7 @@ async def rebuild_map(store: MapStore, shards: Sequence[ShardAddress], *, is_app
     return msgspec.structs.replace(report, applied=True)
 
 
-def _entries(shards: Sequence[ShardAddress], stored: StoredMap, known: StoredMap | None) -> list[ShardEntry]:
+def _entries(shards: Sequence[ShardAddress], stored: StoredMap, *, known: StoredMap | None) -> list[ShardEntry]:
     """Every shard that anybody knows of, at the address that the settings give first of all."""
     entries = {entry.shard: entry for entry in (*(known.shards if known is not None else ()), *stored.shards)}
     for address in shards:
