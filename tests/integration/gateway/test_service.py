@@ -17,7 +17,9 @@ from foundation.settings import Address
 from gateway.service import Gateway, bind, read_catalogue
 from gateway.settings import read_settings
 from shardboard.embedded.ports import free_ports
+from tests.support.raw_http import say
 from tests.support.running_gateway import RunningGateway, running_gateway, token_for
+from tests.support.secret_watch import leaks
 from tests.support.wait import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -138,6 +140,48 @@ async def test_bad_settings_end_the_process_with_3_and_name_every_fault() -> Non
     assert process.returncode == 3
     assert b"SHARDBOARD_LISTEN" in said
     assert b"SHARDBOARD_TICK_MS" in said
+
+
+async def test_no_token_and_no_secret_is_in_the_log_of_a_run(gateway_env: dict[str, str], tmp_path: Path) -> None:
+    """At the most talkative level: good and bad tokens, in headers and where they do not belong, and a secret file."""
+    public, internal = free_ports(2)
+    secret = tmp_path / "secret"
+    secret.write_text("a-secret-of-the-log-test-0123456789abcdef")
+    token = token_for("alice", secret=secret.read_text())
+    environ = {
+        **os.environ,
+        **gateway_env,
+        "SHARDBOARD_LISTEN": f"127.0.0.1:{public}",
+        "SHARDBOARD_ADMIN_LISTEN": f"127.0.0.1:{internal}",
+        "SHARDBOARD_JWT_SECRET_FILE": str(secret),
+        "SHARDBOARD_POSTGRES_URL": "postgresql://board:a-secret-of-the-database@127.0.0.1:1/board",
+        "SHARDBOARD_LOG": "debug",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", env=environ, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with aiohttp.ClientSession() as http:
+            await wait_until(lambda: _is_ready(http, internal), timeout_s=30, what="the process to be ready")
+            url, body = f"http://127.0.0.1:{public}", {"user_id": "alice", "action": "commit"}
+            for sent in (token, token[:-3], token_for("alice", ttl_s=-99), f"{token} {token}"):
+                async with http.post(
+                    f"{url}/actions", json=body, headers={"Authorization": f"Bearer {sent}"}
+                ) as answer:
+                    assert answer.status in (201, 401)
+            for path in (f"/leaderboard?access_token={token}", f"/{token}", f"/users/{token}/rank"):
+                async with http.get(url + path) as answer:
+                    assert answer.status in (200, 404, 422, 503)
+            assert await say(public, f"GET /{token}\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        process.terminate()
+        _, log = await asyncio.wait_for(process.communicate(), 15)
+        assert b"draining" in log
+        assert leaks(log) == []
+        assert b"a-secret-of-the-" not in log
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 async def _is_ready(http: aiohttp.ClientSession, port: int) -> bool:

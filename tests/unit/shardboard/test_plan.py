@@ -65,8 +65,9 @@ def test_no_secret_of_the_shell_enters_the_environment() -> None:
 def test_with_an_issuers_keys_there_is_no_secret_and_no_demo_user_to_make_tokens_for(name: str) -> None:
     given = environment(**{name: "/etc/keys"})
     assert "SHARDBOARD_JWT_SECRET_FILE" not in given
-    assert "demo" in [plan.name for plan in service_plans(WANTED, environment(), ports=PORTS)]
-    assert "demo" not in [plan.name for plan in service_plans(WANTED, given, ports=PORTS)]
+    wanted = replace(WANTED, demo=True)
+    assert "demo" in [plan.name for plan in service_plans(wanted, environment(), ports=PORTS)]
+    assert "demo" not in [plan.name for plan in service_plans(wanted, given, ports=PORTS)]
 
 
 def test_the_user_may_bring_a_secret_file_but_not_the_addresses() -> None:
