@@ -6,6 +6,7 @@ forgotten, and, once the faults stop, a move that does not end or a partition th
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +36,10 @@ WORKERS_MAX: Final = 6
 START: Final = Offset(0)
 GONE: Final = Away(60_000)
 SILENT: Final = Away(1_000)
+
+
+FAULTS: Final = {"abort": 4, "pause": 3, "go back": 3, "lose": 1, "alter": 5, "freeze": 4}
+"""How often each happens beside the others. Freeze: another worker of a shard begins, and the old one goes on late."""
 
 
 class Untrue(Exception):
@@ -68,12 +73,16 @@ class Worker:
 class History:
     """One partition's life, from one seed."""
 
-    def __init__(self, world: World, shard_map: FakeMap, *, seed: int, erases: bool = True) -> None:
+    def __init__(
+        self, world: World, shard_map: FakeMap, *, seed: int, faults: Sequence[str] = tuple(FAULTS), erases: bool = True
+    ) -> None:
+        """`faults`: which of FAULTS there are."""
         self.rng = random.Random(seed)
         self.world = world
         self.map = shard_map
         self.log: list[str] = []
         self.archived = 0
+        self._faults = faults
         self._users = "abcabcabcABC" if erases else "abc"
         self._tokens = 0
         self._is_faulty = True
@@ -105,22 +114,23 @@ class History:
             await self._fault()
 
     async def _fault(self) -> None:
-        chance, shard = self.rng.random(), self.rng.choice(SHARDS)
-        if chance < 0.2:
-            self.map.abort()
-        elif chance < 0.35:
-            self.map.pause(self.rng.random() < 0.4)
-        elif chance < 0.5:
-            await self.world.go_back(shard, self.rng.randint(1, 5))
-            self._note("went back", shard)
-        elif chance < 0.55:
-            await self.world.lose(shard)
-            self._note("lost", shard)
-        elif chance < 0.8:
-            for shard in SHARDS:
-                await self._alter(shard)
-        elif len(self.workers) < WORKERS_MAX:
-            self.workers.append(self._worker(shard))
+        shard, names = self.rng.choice(SHARDS), list(self._faults)
+        match self.rng.choices(names, [FAULTS[name] for name in names])[0]:
+            case "abort":
+                self.map.abort()
+            case "pause":
+                self.map.pause(self.rng.random() < 0.4)
+            case "go back":
+                await self.world.go_back(shard, self.rng.randint(1, 5))
+                self._note("went back", shard)
+            case "lose":
+                await self.world.lose(shard)
+                self._note("lost", shard)
+            case "alter":
+                for shard in SHARDS:
+                    await self._alter(shard)
+            case _ if len(self.workers) < WORKERS_MAX:
+                self.workers.append(self._worker(shard))
 
     async def _alter(self, shard: ShardId) -> None:
         """A row of what is being copied there and is still to be compared."""
@@ -294,14 +304,14 @@ class History:
             case Step.LOOKING:
                 return await self._look(worker, task.order)
             case Step.FENCING:
-                task.token, task.chunks = self._token(), 0
+                task.token, task.chunks, task.rows = self._token(), 0, []
                 return await self.world.fence(task.order, task.token)
             case Step.WIPING:
                 return await self._wipe(worker, task, state=State.COPYING)
             case Step.COPYING:
                 return await self._copy(task)
             case Step.VERIFYING:
-                event, task.offset = await self.world.compare(task.order, task.token)
+                event, task.offset = await self.world.compare(task.order, task.token, read=task.rows)
                 return event
             case Step.PLANNING:
                 task.token = self._token()
@@ -331,6 +341,7 @@ class History:
             task.order.target, row, token=task.token, chunks=task.chunks, state=State.COPYING
         )
         task.chunks += 1
+        task.rows.append(row)
         return event
 
     async def _wipe(self, worker: Worker, task: Task, *, state: State) -> Event:
@@ -346,8 +357,8 @@ class History:
         )
 
     def _switch(self, order: Order) -> Event:
-        if self._is_reply_lost():
-            return Event.FAILED  # the request, that is
+        if self._is_faulty and self.rng.random() < 0.2:
+            return Event.FAILED  # the request was lost
         return Event.DONE if self.map.switch(order) else Event.DROPPED
 
     async def _forget(self, worker: Worker) -> None:

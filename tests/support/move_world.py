@@ -37,7 +37,7 @@ class World(Protocol):
     async def read(self, shard: ShardId, token: str, *, rank: int) -> Row | Event: ...
     async def wipe(self, shard: ShardId, epoch: Epoch, *, token: str, state: State) -> Event: ...
     async def write(self, shard: ShardId, row: Row, *, token: str, chunks: int, state: State) -> Event: ...
-    async def compare(self, order: Order, token: str) -> tuple[Event, Offset]: ...
+    async def compare(self, order: Order, token: str, *, read: Sequence[Row]) -> tuple[Event, Offset]: ...
     async def own(self, shard: ShardId, epoch: Epoch, *, token: str, chunks: int, state: State,
                   offset: Offset) -> Event: ...  # fmt: skip
     async def forget(self, shard: ShardId, epoch: Epoch) -> bool: ...
@@ -142,13 +142,15 @@ class FakeWorld:
         self._change(shard, chunks=progress.chunks + 1)
         return Event.DONE
 
-    async def compare(self, order: Order, token: str) -> tuple[Event, Offset]:
+    async def compare(self, order: Order, token: str, *, read: Sequence[Row]) -> tuple[Event, Offset]:
+        """What was read against what is in the target; the position is the source's as it is now."""
         source, target = self._redis[order.source], self._redis[order.target]
         if self._wrong("compare wants the token", not self._is_fenced_by(order.source, token)):
             return Event.REFUSED, Offset(0)
         if source.progress is None or target.progress is None or target.progress.state is not State.COPYING:
             return Event.REFUSED, Offset(0)
-        return Event.DONE if source.rows == target.rows else Event.DIFFERS, source.progress.next_offset
+        is_same = dict(read) == target.rows and len(read) == len(source.rows)
+        return Event.DONE if is_same else Event.DIFFERS, source.progress.next_offset
 
     async def own(self, shard: ShardId, epoch: Epoch, *, token: str, chunks: int, state: State,
                   offset: Offset) -> Event:  # fmt: skip
