@@ -19,7 +19,7 @@ import pytest
 from bench import oracle
 from contracts.exit_codes import ExitCode
 from tests.support.actions import sample_actions
-from tests.support.compose_project import ROOT, SHARD_4, Project, project, require_engine
+from tests.support.compose_project import ROOT, SHARD_4, UP_S_MAX, Project, project, require_engine
 from tests.support.wait import wait_until_sync
 
 ACTIONS: Final = 5_000
@@ -28,6 +28,8 @@ RATE: Final = 250
 REPLAY_S_MAX: Final = 240
 COUNTED_S_MAX: Final = 60
 MOVED_S_MAX: Final = 120
+FOUND_S_MAX: Final = 60
+"""Names are looked up each 15 s, then scraped each 5 s."""
 TOP: Final = 100
 PARTITIONS: Final = 16
 PLAN: Final = "/tmp/add.plan"
@@ -39,6 +41,7 @@ def test_the_whole_deployment_counts_exactly_while_parts_die(tmp_path: Path, uni
     require_engine()
     with project(unique_name, tmp_path, SHARDBOARD_PARTITIONS=str(PARTITIONS)) as deployment:
         _judge_containers(deployment)
+        _judge_monitoring(deployment)
         file = tmp_path / "actions.ndjson"
         file.write_text("".join(json.dumps(each) + "\n" for each in sample_actions(ACTIONS)))
         assert _replay_while_parts_die(deployment, file) == ACTIONS
@@ -63,6 +66,31 @@ def _judge_containers(deployment: Project) -> None:
         assert each["HostConfig"]["CapDrop"] == ["ALL"]
         secrets = [secret.read_text() for secret in deployment.secrets.iterdir()]
         assert not any(secret in json.dumps(each) for secret in secrets)
+
+
+def _judge_monitoring(deployment: Project) -> None:
+    """Prometheus finds every container of every service by its name."""
+    ended = deployment.compose(
+        "--profile", "observability", "up", "--detach", "--wait", "--no-build", "prometheus", timeout_s=UP_S_MAX
+    )
+    assert ended.returncode == 0, ended.stderr
+    query = "http://127.0.0.1:9090/api/v1/query?query=sum%20by%20(job)%20(up)"
+
+    def found() -> dict[str, int]:
+        told = deployment.compose("exec", "-T", "prometheus", "wget", "-q", "-O-", query).stdout
+        samples = json.loads(told)["data"]["result"] if told else []
+        return {each["metric"]["job"]: int(each["value"][1]) for each in samples}
+
+    wanted = {"gateway": 2, "worker": 3, "merger": 2, "archiver": 1, "auditor": 1, "haproxy": 1}
+    wait_until_sync(lambda: found() == wanted, timeout_s=FOUND_S_MAX, what="Prometheus to reach every service")
+
+
+def _gateways_found(deployment: Project) -> int:
+    """How many gateways take actions, by the balancer's own count."""
+    ask = "exec 3<>/dev/tcp/127.0.0.1/8404; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+    told = deployment.compose("exec", "-T", "haproxy", "bash", "-c", ask).stdout
+    (line,) = [line for line in told.splitlines() if line.startswith('haproxy_backend_active_servers{proxy="actions"}')]
+    return int(line.rpartition(" ")[2])
 
 
 def _networks(container: dict[str, Any]) -> set[str]:
@@ -90,7 +118,8 @@ def _replay_while_parts_die(deployment: Project, file: Path) -> int:
         out, _ = replay.communicate(timeout=REPLAY_S_MAX)
     assert replay.returncode == ExitCode.OK, out
     assert to_kill == {}, "the replay was over before every part had been killed"
-    deployment.up()
+    deployment.up("--scale", "gateway=3")
+    wait_until_sync(lambda: _gateways_found(deployment) == 3, what="the balancer to find the third gateway")
     accepted: int = json.loads(out)["accepted"]
     return accepted
 
