@@ -86,7 +86,7 @@ async def test_what_cannot_be_restored_is_refused_and_left_as_it_was(ground: Res
 
 
 async def test_without_a_worker_the_request_is_taken_back(ground: RestoreGround) -> None:
-    worker = await ground.worker("w1")
+    worker = await ground.worker("w1", POSTGRES_URL="")
     await ground.act(random.Random(23), 5)
     await ground.until_exact()
     await worker.kill()
