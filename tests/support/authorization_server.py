@@ -236,7 +236,8 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
         made.payload = BasicOAuth2Payload(data)
         return made
 
-    def handle_response(self, status: int, body: Any, headers: Any) -> web.Response:
+    def handle_response(self, *answer: Any) -> web.Response:
+        status, body, headers = answer
         text = json.dumps(body) if isinstance(body, dict) else body
         return web.Response(status=status, text=text, headers=dict(headers))
 
@@ -259,14 +260,15 @@ class _Tokens(JWTBearerTokenGenerator):  # type: ignore[misc]
         self.issuer = self._provider.url
         return KeySet(self._provider.keys[-1:])
 
-    def access_token_generator(self, client: Any, grant_type: str, user: Any, scope: str) -> Any:
+    def access_token_generator(self, **given: Any) -> Any:
         self.issuer = self._provider.url
-        return super().access_token_generator(client, grant_type, user, scope)
+        return super().access_token_generator(**given)
 
-    def get_audiences(self, client: Any, user: Any, scope: str) -> list[str]:
+    def get_audiences(self, client: Any, *_: Any) -> list[str]:
         return [AUDIENCE, client.get_client_id()]
 
-    def get_extra_claims(self, client: Any, grant_type: str, user: Any, scope: str) -> dict[str, Any]:
+    def get_extra_claims(self, *given: Any) -> dict[str, Any]:
+        _client, _grant_type, user, _scope = given
         return {} if user is None else {"name": user.id.title()}
 
 

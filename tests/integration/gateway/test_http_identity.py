@@ -95,7 +95,7 @@ async def test_a_revoked_token_is_refused_by_every_gateway_within_a_second(
             await revoke(connection, Order(kind, value, now_ms(), "test", issued, now_ms() + 60_000))
             began_s = monotonic_s()
             body = {**GOOD, "user_id": f"user-{number}"}
-            await asyncio.gather(*(_refuses(gateway, body, token) for gateway in (first, second)))
+            await asyncio.gather(*(_refuses(gateway, body, token=token) for gateway in (first, second)))
             took_s.append(monotonic_s() - began_s)
         assert median(took_s) < PROMISED_S
         assert await first.metric("shardboard_tokens_revoked_total") == len(tokens)
@@ -109,7 +109,7 @@ async def test_keys_that_verify_nothing_are_refused_at_the_start(gateway_env: di
         Gateway(read_settings({**gateway_env, "SHARDBOARD_JWT_SECRET": pem(rsa_key("ours"))}))
 
 
-async def _refuses(gateway: RunningGateway, body: dict[str, str], token: str) -> None:
+async def _refuses(gateway: RunningGateway, body: dict[str, str], *, token: str) -> None:
     async def is_refused() -> bool:
         return (await gateway.post(body, token=token)).status == 401
 

@@ -24,7 +24,7 @@ GOOD: dict[str, Any] = {"user_id": "alice", "action": "commit"}
 REASON = {"user_id": "alice", "reason": "a test"}
 
 
-async def post(gateway: RunningGateway, path: str, body: Any, *, token: str | None, **headers: str) -> tuple[int, Any]:
+async def post(gateway: RunningGateway, path: str, *, body: Any, token: str | None, **headers: str) -> tuple[int, Any]:
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     async with gateway.http.post(gateway.url + path, json=body, headers=headers) as answer:
@@ -34,14 +34,14 @@ async def post(gateway: RunningGateway, path: str, body: Any, *, token: str | No
 async def test_api1_no_user_acts_on_the_objects_of_another(gateway: RunningGateway) -> None:
     """Broken object level authorisation: Bob writes for Alice, takes a ticket for her, or reads her answer.
     All routes × callers: test_authorisation_matrix.py."""
-    assert (await post(gateway, "/actions", GOOD, token=BOB))[0] == 403
-    assert (await post(gateway, "/tickets", {"action": "raid", "user_id": "alice"}, token=BOB))[0] == 403
+    assert (await post(gateway, "/actions", body=GOOD, token=BOB))[0] == 403
+    assert (await post(gateway, "/tickets", body={"action": "raid", "user_id": "alice"}, token=BOB))[0] == 403
     key = {"Idempotency-Key": "the-same-key"}
-    _, hers = await post(gateway, "/actions", GOOD, token=ALICE, **key)
-    status, his = await post(gateway, "/actions", {**GOOD, "user_id": "bob"}, token=BOB, **key)
+    _, hers = await post(gateway, "/actions", body=GOOD, token=ALICE, **key)
+    status, his = await post(gateway, "/actions", body={**GOOD, "user_id": "bob"}, token=BOB, **key)
     assert (status, his["action_id"] == hers["action_id"]) == (201, False)
     for twisted in ("ALICE", "alice ", "alice\u0000", "\uff41lice", ["alice"], {"id": "alice"}, None, 1):
-        assert (await post(gateway, "/actions", {**GOOD, "user_id": twisted}, token=ALICE))[0] in (403, 422)
+        assert (await post(gateway, "/actions", body={**GOOD, "user_id": twisted}, token=ALICE))[0] in (403, 422)
 
 
 async def test_api2_nobody_is_believed_without_proof(gateway: RunningGateway) -> None:
@@ -90,8 +90,8 @@ async def test_api3_no_property_is_set_or_shown_beyond_the_contract(
     )
     for name in inner:
         for value in values:
-            assert (await post(gateway, "/actions", {**GOOD, name: value}, token=ALICE))[0] == 422
-    status, receipt = await post(gateway, "/actions", GOOD, token=ALICE)
+            assert (await post(gateway, "/actions", body={**GOOD, name: value}, token=ALICE))[0] == 422
+    status, receipt = await post(gateway, "/actions", body=GOOD, token=ALICE)
     assert (status, set(receipt)) == (201, {"action_id", "points", "partition", "offset"})
     log = await read_log(gateway_env["SHARDBOARD_KAFKA"], gateway_env["SHARDBOARD_ACTIONS_TOPIC"])
     assert [(record.user_id, record.points) for _, _, _, record in log] == [("alice", 10)]
@@ -124,7 +124,7 @@ async def test_api5_no_function_is_there_for_who_may_not_use_it(gateway: Running
         (SERVICE, 403),
         (token_for("x", scopes=("Moderate", "mod")), 403),
     ):
-        status, _ = await post(gateway, f"/moderation/{kind}", REASON, token=token)
+        status, _ = await post(gateway, f"/moderation/{kind}", body=REASON, token=token)
         assert status == expected
     for verb in ("GET", "PUT", "PATCH", "DELETE"):
         headers = {"Authorization": f"Bearer {MODERATOR}", "X-HTTP-Method-Override": "POST"}
@@ -137,14 +137,16 @@ async def test_api6_points_that_must_be_earned_are_not_farmed(gateway: RunningGa
     """Unrestricted access to sensitive business flows: a bot that posts the dear action without having earned it. Ten
     thousand replays of one ticket: test_http_tickets.py."""
     raid = {"user_id": "alice", "action": "raid"}
-    status, problem = await post(gateway, "/actions", raid, token=ALICE)
+    status, problem = await post(gateway, "/actions", body=raid, token=ALICE)
     assert (status, problem["type"]) == (422, "urn:shardboard:problem:ticket-required")
-    status, ticket = await post(gateway, "/tickets", {"action": "raid"}, token=ALICE)
+    status, ticket = await post(gateway, "/tickets", body={"action": "raid"}, token=ALICE)
     assert status == 201
-    status, problem = await post(gateway, "/actions", {**raid, "ticket": ticket["ticket"]}, token=ALICE)
+    status, problem = await post(gateway, "/actions", body={**raid, "ticket": ticket["ticket"]}, token=ALICE)
     assert (status, problem["type"]) == (422, "urn:shardboard:problem:ticket-early")
     stolen = {"user_id": "bob", "action": "raid", "ticket": ticket["ticket"]}
-    assert (await post(gateway, "/actions", stolen, token=BOB))[1]["type"] == "urn:shardboard:problem:ticket-invalid"
+    assert (await post(gateway, "/actions", body=stolen, token=BOB))[1][
+        "type"
+    ] == "urn:shardboard:problem:ticket-invalid"
 
 
 async def test_api7_no_request_makes_the_gateway_call_somebody(gateway: RunningGateway) -> None:
