@@ -8,8 +8,8 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 CHANGING: Final = "{id}"
-PATH_BYTES_MAX: Final = 1_024
-"""An id of 128 bytes, each percent-encoded, fits more than twice."""
+PATH_BYTES_MAX: Final = 2_048
+"""An id of 128 characters of four bytes, each percent-encoded, fits: it is refused as too long, not as unknown."""
 
 
 class PathPatterns:
