@@ -158,38 +158,48 @@ async def scan_all(servers: Servers) -> None:
 async def pipeline_one(servers: Servers, partition: Partition) -> None:
     """One partition as fast as plain commands go: several large reads in one round trip, written in another, the next
     ones read meanwhile. The hash is read in the order of its board, as a move reads it."""
-    source, target = _any(servers.source), _any(servers.target)
     for period in BOARDS:
-        board, times = redis_keys.scores(partition, period), redis_keys.scored_at(partition, period)
-        size = await source.zcard(board)
-        firsts = list(range(0, size, PIPELINED_ROWS))
-
-        async def read(first: int, board: str = board, times: str = times) -> list[tuple[list[Any], list[Any]]]:
-            async with source.pipeline(transaction=False) as pipe:
-                for n in range(PIPELINED_PAGES):
-                    pipe.execute_command("ZRANGE", board, first + n * PIPELINED_ROWS,
-                                         first + (n + 1) * PIPELINED_ROWS - 1, "WITHSCORES")  # fmt: skip
-                pages = [page for page in await pipe.execute() if page]
-            async with source.pipeline(transaction=False) as pipe:
-                for page in pages:
-                    pipe.execute_command("HMGET", times, *(member for member, _ in page))
-                return list(zip(pages, await pipe.execute(), strict=True))
-
-        async def write(read: list[tuple[list[Any], list[Any]]], board: str = board, times: str = times) -> None:
-            async with target.pipeline(transaction=False) as pipe:
-                for page, values in read:
-                    pipe.execute_command("ZADD", board, *(word for member, score in page for word in (score, member)))
-                    words = [w for (m, _), v in zip(page, values, strict=True) if v is not None for w in (m, v)]
-                    pipe.execute_command("HSET", times, *words)
-                await pipe.execute()
-
-        await _read_and_write(firsts[::PIPELINED_PAGES], read=read, write=write)
-    seen = redis_keys.seen(partition, Window(BEGIN_MS // 900_000))
-    cursor = None
+        board = _Board(servers, redis_keys.scores(partition, period), redis_keys.scored_at(partition, period))
+        size = await servers.source.zcard(board.scores)
+        firsts = list(range(0, size, PIPELINED_ROWS * PIPELINED_PAGES))
+        await _read_and_write(firsts, read=board.read, write=board.write)
+    source, target = _any(servers.source), _any(servers.target)
+    seen, cursor = redis_keys.seen(partition, Window(BEGIN_MS // 900_000)), None
     while cursor != 0:
         cursor, members = await source.sscan(seen, cursor or 0, count=PIPELINED_ROWS)
         if members:
             await target.sadd(seen, *members)
+
+
+@dataclass(frozen=True, slots=True)
+class _Board:
+    """One board's keys and how they are copied."""
+
+    servers: Servers
+    scores: str
+    times: str
+
+    async def read(self, first: int) -> list[tuple[list[Any], list[Any]]]:
+        """Some pages: members with scores, and their times."""
+        source = _any(self.servers.source)
+        async with source.pipeline(transaction=False) as pipe:
+            for n in range(PIPELINED_PAGES):
+                start = first + n * PIPELINED_ROWS
+                pipe.execute_command("ZRANGE", self.scores, start, start + PIPELINED_ROWS - 1, "WITHSCORES")
+            pages = [page for page in await pipe.execute() if page]
+        async with source.pipeline(transaction=False) as pipe:
+            for page in pages:
+                pipe.execute_command("HMGET", self.times, *(member for member, _ in page))
+            return list(zip(pages, await pipe.execute(), strict=True))
+
+    async def write(self, pages: list[tuple[list[Any], list[Any]]]) -> None:
+        """All of them in one round trip."""
+        async with _any(self.servers.target).pipeline(transaction=False) as pipe:
+            for page, values in pages:
+                pipe.execute_command("ZADD", self.scores, *(word for member, score in page for word in (score, member)))
+                words = [w for (m, _), v in zip(page, values, strict=True) if v is not None for w in (m, v)]
+                pipe.execute_command("HSET", self.times, *words)
+            await pipe.execute()
 
 
 async def _read_and_write(
