@@ -46,9 +46,14 @@ _decoder = msgspec.msgpack.Decoder(Cursor)
 
 
 class CursorSigner:
-    """Writes and reads cursors. Immutable."""
+    """Writes and reads cursors."""
 
     def __init__(self, secret: str) -> None:
+        self._key = b""
+        self.use(secret)
+
+    def use(self, secret: str) -> None:
+        """Sign with this secret from now on; cursors of another are refused."""
         self._key = hmac.digest(secret.encode(), b"shardboard cursor", "sha256")
 
     def write(self, cursor: Cursor) -> str:

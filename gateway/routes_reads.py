@@ -1,9 +1,11 @@
 """The reading side of the gateway beyond the tops in memory: its parts, its routes, its life."""
 
 import asyncio
+import secrets
 
 from contracts.moves import WEIGHT_DEFAULT, StoredMap
 from contracts.shard_map import ShardEntry
+from contracts.tokens import SECRET_BYTES_MIN
 from foundation.map_follower import MapFollower
 from foundation.postgres_map import MapStore
 from foundation.redis_cluster_mark import ClusterMark
@@ -38,7 +40,8 @@ class ReadSide:
         self.archive = ClosedBoards(common.postgres_url, mark=lambda: self._mark)
         ranks = ShardRanks(self._shards)
         boards = AnyBoard(ranks, self.archive, rules=common.rules)
-        signer = CursorSigner(settings.tokens.secret)
+        self._secret = settings.authority.ticket_secret or settings.tokens.secret
+        self._signer = signer = CursorSigner(self._secret or secrets.token_hex(SECRET_BYTES_MIN))
         desk = ReadDesk(boards, self.archive, calendar=common.calendar, signer=signer)
         self.walk = WalkEndpoint(desk)
         """What GET /leaderboard cannot answer from memory."""
@@ -65,6 +68,8 @@ class ReadSide:
         """Which deployment this is, once Kafka told."""
         self._mark = mark
         self._shards.deployment = mark.deployment
+        if not self._secret:  # with public keys only; the cluster's random id is what all gateways share
+            self._signer.use(mark.deployment)
         if not self._common.postgres_url:
             addresses = self._common.shards
             shard_map = static_map(mark.partitions, [address.shard for address in addresses])

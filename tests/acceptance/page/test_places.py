@@ -15,7 +15,7 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>&amp;\u202e"
 ID = "a/b?<b>#"
 
 
-def entry(rank: int, user: str, score: int, *, name: str | None = None) -> dict[str, Any]:
+def entry(rank: int, user: str, *, score: int, name: str | None = None) -> dict[str, Any]:
     return {"rank": rank, "user_id": user, "name": name, "score": score}
 
 
@@ -34,7 +34,9 @@ def script_own(server: BoardServer, rank: int) -> None:
     path, query = f"/users/{quote(ID, safe='')}", "?period=daily"
     place = {"rank": rank, "score": 40, "total": 1_234, "to_next": 5}
     server.reads[f"{path}/rank{query}"] = Answer(200, place)
-    around = page_of(entry(rank - 1, "up", 45, name=HOSTILE), entry(rank, ID, 40), entry(rank + 1, HOSTILE, 39))
+    around = page_of(
+        entry(rank - 1, "up", score=45, name=HOSTILE), entry(rank, ID, score=40), entry(rank + 1, HOSTILE, score=39)
+    )
     server.reads[f"{path}/around{query}&before=2&after=2"] = around
 
 
@@ -110,10 +112,10 @@ async def test_the_full_board_is_paged_and_searched(server: BoardServer, visit: 
     server.boards["daily"] = ranked(1, {"ada": 50})
     around = f"/users/{quote(ID, safe='')}/around?period=daily&before=12&after=12"
     server.reads |= {
-        "/leaderboard?period=daily&rank=1&limit=25": page_of(entry(1, "a", 9, name=HOSTILE), following="c1"),
-        "/leaderboard?limit=25&cursor=c1": page_of(entry(2, "b", 8), previous="c0"),
-        "/leaderboard?period=daily&rank=900&limit=25": page_of(entry(900, "c", 1)),
-        around: page_of(entry(5, ID, 3), entry(6, "z", 2)),
+        "/leaderboard?period=daily&rank=1&limit=25": page_of(entry(1, "a", score=9, name=HOSTILE), following="c1"),
+        "/leaderboard?limit=25&cursor=c1": page_of(entry(2, "b", score=8), previous="c0"),
+        "/leaderboard?period=daily&rank=900&limit=25": page_of(entry(900, "c", score=1)),
+        around: page_of(entry(5, ID, score=3), entry(6, "z", score=2)),
     }
     page = (await visit(expects_refusals=True)).page
     await expect(rows(page)).to_have_count(1)

@@ -16,6 +16,15 @@ def test_any_gateway_with_the_secret_reads_a_cursor() -> None:
     assert CURSOR.mark.user_id == CURSOR.user_id
 
 
+def test_after_a_change_of_the_secret_only_the_new_one_is_good() -> None:
+    signer = CursorSigner("old")
+    text = signer.write(CURSOR)
+    signer.use("new")
+    with pytest.raises(BadCursor):
+        signer.read(text, now_ms=NOW_MS)
+    assert CursorSigner("new").read(signer.write(CURSOR), now_ms=NOW_MS) == CURSOR
+
+
 def test_every_change_of_a_cursor_is_seen() -> None:
     signer = CursorSigner("secret")
     text = signer.write(CURSOR)
