@@ -3,8 +3,9 @@
 import jwt
 import pytest
 
+from contracts.tokens import TTL_MAX_S
 from foundation.settings import TokenSettings
-from shardboard.minting import TTL_MAX_S, Claims, mint
+from shardboard.minting import Claims, mint
 
 SETTINGS = TokenSettings(secret="a-secret-of-more-than-thirty-two-bytes", issuer="iss", audience="aud")
 NOW_S = 1_800_000_000
