@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +33,17 @@ class Ended:
 
 
 async def spawn(*words: str | Path, cwd: Path | None = None, **environ: str) -> asyncio.subprocess.Process:
-    """Start it; `environ` is added to the environment."""
+    """Start it as a terminal would; `environ` is added to the environment."""
     pipe = asyncio.subprocess.PIPE
     argv = [sys.executable, "-m", "shardboard", *map(str, words)]
-    return await asyncio.create_subprocess_exec(*argv, stdout=pipe, stderr=pipe, env={**ENVIRON, **environ}, cwd=cwd)
+    return await asyncio.create_subprocess_exec(
+        *argv, stdout=pipe, stderr=pipe, env={**ENVIRON, **environ}, cwd=cwd, preexec_fn=_listen_to_ctrl_c
+    )
+
+
+def _listen_to_ctrl_c() -> None:
+    """A shell starts what runs in the background deaf to SIGINT, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def ended(process: asyncio.subprocess.Process) -> Ended:
