@@ -88,7 +88,7 @@ class ArchiveReader:
     async def _read(self) -> list[GlobalTop]:
         if self._connection is None:
             self._connection = await connect(
-                self._url, name="shardboard gateway", settings=_READ_BY_KEY, command_s=STATEMENT_MS_MAX / 1000
+                self._url, name="shardboard gateway boards", settings=_READ_BY_KEY, command_s=STATEMENT_MS_MAX / 1000
             )
         connection = self._connection
         if self.mark is not None:

@@ -167,7 +167,7 @@ async def test_a_drain_answers_what_is_pending(
 
 async def test_a_frozen_gateway_sends_nothing_that_it_should_have_answered(gateway_env: dict[str, str]) -> None:
     """The event loop stands still beyond the deadline while actions gather: they are refused, not sent late."""
-    environ = {**gateway_env, "SHARDBOARD_TICK_MS": "40", "SHARDBOARD_PRODUCE_DEADLINE_MS": "200"}
+    environ = {**gateway_env, "SHARDBOARD_TICK_MS": "100", "SHARDBOARD_PRODUCE_DEADLINE_MS": "200"}
     refused: list[str] = []
     async with running_gateway(environ) as gateway:
         await wait_until(gateway.is_ready, timeout_s=20, what="the gateway to be ready")
@@ -190,6 +190,7 @@ async def test_production_refuses_a_topic_that_one_broker_can_lose(gateway_env: 
         **gateway_env,
         "SHARDBOARD_ENV": "production",
         "SHARDBOARD_JWT_SECRET": "a-secret-for-production-0123456789",
+        "SHARDBOARD_ALLOW_INSECURE": "default-issuer",
     }
     with pytest.raises(ExceptionGroup) as caught:
         await _serve_until_it_ends(environ)

@@ -174,7 +174,7 @@ async def test_the_caches_first_board_replaces_the_archives_for_good(scene: Scen
         await scene.cache.stop()
         await wait_until(lambda: _is_away(gateway), what="the cache to be missed")
         await scene.archiver.write(0, act("old", 50, at=at), log_ms=at)
-        readers = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shardboard gateway'"
+        readers = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shardboard gateway boards'"
         await wait_until(lambda: _is_zero(scene.archiver.connection, readers), what="the archive to be left alone")
         await wait_until(lambda: is_stale(gateway, True), what="stale")
         body = await read(gateway)
@@ -182,10 +182,13 @@ async def test_the_caches_first_board_replaces_the_archives_for_good(scene: Scen
 
 
 async def _data(content: Any) -> bytes:
-    """The next event of a stream."""
+    """The next board of a stream; who entered and left it is told before."""
+    event = b""
     async with asyncio.timeout(15):
-        while not (line := await content.readline()).startswith(b"data: "):
+        while not ((line := await content.readline()).startswith(b"data: ") and event == b"event: board"):
             assert line, "the stream ended"
+            if line.startswith(b"event: "):
+                event = line.strip()
     return bytes(line)
 
 
