@@ -103,7 +103,7 @@ class KafkaServer(ChildServer):
 
     def _write_config(self, file_name: str, *, log_dir: Path) -> Path:
         # Only this process talks to its own controller, so that port may be another one at each start.
-        controller = f"{LOOPBACK}:{free_ports(1)[0]}"
+        controller = f"{LOOPBACK}:{next(port for port in free_ports(2) if port != self.port)}"  # its own is still free
         settings = {
             "process.roles": "broker,controller",
             "node.id": NODE_ID,

@@ -52,7 +52,10 @@ def test_a_service_that_refuses_ends_the_start_with_its_reason(tmp_path: Path) -
         "1",
         "--no-demo",
         cwd=tmp_path,
-        environ={"SHARDBOARD_ENV": "production"},
+        environ={
+            "SHARDBOARD_ENV": "production",
+            "SHARDBOARD_ALLOW_INSECURE": "default-issuer,plaintext-passwords",
+        },
     )
     assert answer.returncode == ExitCode.REFUSED, answer.stdout + answer.stderr
     assert "replication 1, production needs" in answer.stderr
