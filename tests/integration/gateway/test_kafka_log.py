@@ -57,10 +57,17 @@ def environment(address: str, cache_url: str, *, folder: Path) -> dict[str, str]
 async def frozen(server: KafkaServer) -> AsyncIterator[None]:
     assert server.pid is not None
     os.kill(server.pid, signal.SIGSTOP)
+    # Each of its threads stops when it is scheduled next: one that has not yet may still acknowledge.
+    threads = Path(f"/proc/{server.pid}/task")
+    await wait_until(lambda: all(_is_stopped(thread) for thread in threads.iterdir()), what="every thread to stop")
     try:
         yield
     finally:
         os.kill(server.pid, signal.SIGCONT)
+
+
+def _is_stopped(thread: Path) -> bool:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 async def accepted(gateway: RunningGateway, body: dict[str, str]) -> bool:
