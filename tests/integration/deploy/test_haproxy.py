@@ -134,10 +134,11 @@ async def test_a_dead_gateway_is_out_within_two_seconds_and_no_read_fails(pair: 
         await wait_until(lambda: load.reads["200"] > seen[0] + 50 and load.writes["201"] > seen[1] + 10, what="more")
     # An answer of which the first bytes have passed cannot be asked for again: its reader sees the end of it.
     assert set(load.reads) <= {"200", "IncompleteReadError"}
-    assert load.reads["IncompleteReadError"] <= 1
-    # What was under way in the dead gateway may have been recorded: each caller gets no answer or is told so, once.
+    assert load.reads["IncompleteReadError"] <= 4, "once for each reader"
+    # What was under way in the dead gateway may have been recorded: its caller gets no answer or is told so. A write
+    # that meets a connection kept open to the dead one is not sent again either, for the same reason.
     assert set(load.writes) <= {"201", "502", "IncompleteReadError"}
-    assert load.writes["502"] + load.writes["IncompleteReadError"] <= 2
+    assert load.writes["502"] + load.writes["IncompleteReadError"] <= 8
 
 
 async def test_a_gateway_that_is_told_to_end_costs_no_request(pair: Balanced) -> None:
