@@ -1,5 +1,6 @@
 """Tokens are verified as they say, remembered, and forgotten at their expiry."""
 
+import re
 import resource
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from gateway.problem import Problem
 from gateway.token_rules import Caller
 from tests.support.token_kit import compact, hs
 
+ROOT = Path(__file__).resolve().parents[3]
 SECRET = "a-secret-of-the-unit-tests-0123456789"
 NOW_MS = int(time.time() * 1000)
 IAT = NOW_MS // 1000 - 5
@@ -50,6 +52,16 @@ def test_a_good_token_is_a_caller_and_the_second_time_it_is_remembered() -> None
     value = metrics.registry.get_sample_value
     assert value("shardboard_token_cache_total", {"result": "hit"}) == 1
     assert value("shardboard_token_cache_total", {"result": "miss"}) == 1
+
+
+def test_the_token_that_the_readme_makes_is_a_caller() -> None:
+    found = re.search(r"```python\n(import time, jwt.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found
+    names: dict[str, Any] = {"user_id": "ada", "secret": SECRET}
+    exec(found[1], names)  # noqa: S102  as its readers do
+    caller = checker().check(b"Bearer " + names["token"].encode(), NOW_MS)
+    assert isinstance(caller, Caller)
+    assert (caller.subject, caller.name) == ("ada", "Ada")
 
 
 def test_the_scheme_is_read_in_any_case() -> None:
