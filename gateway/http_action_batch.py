@@ -32,12 +32,7 @@ class BatchEndpoint:
             return await self._desk.refuse(send, Problem(INVALID_FIELD, said))
         at_ms = now_ms()
         try:
-            body = await self._bodies.read_json(
-                receive,
-                media_type=header_of(scope, b"content-type"),
-                length=header_of(scope, b"content-length"),
-                bytes_max=BATCH_BYTES_MAX,
-            )
+            body = await self._bodies.read_json_of(scope, receive, bytes_max=BATCH_BYTES_MAX)
         except Disconnected:
             return None
         bodies = body if isinstance(body, Problem) else parse_batch(body)

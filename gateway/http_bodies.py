@@ -5,7 +5,7 @@ from typing import Any, Final, NoReturn
 
 from contracts.clock import monotonic_s
 from contracts.problems import BODY_TOO_LARGE, BODY_TOO_SLOW, UNSUPPORTED_MEDIA_TYPE
-from gateway.http_answers import CLOSE, Receive
+from gateway.http_answers import CLOSE, Receive, Scope, header_of
 from gateway.problem import Problem
 from gateway.settings import BODY_BYTES_MAX, BODY_SWEEP_S
 
@@ -49,6 +49,11 @@ class BodyReader:
         if length is not None and int(length) > bytes_max:
             return _too_large(bytes_max)
         return await self.read(receive, bytes_max)
+
+    async def read_json_of(self, scope: Scope, receive: Receive, *, bytes_max: int = BODY_BYTES_MAX) -> bytes | Problem:
+        """As `read_json`, of a request whose headers nobody has looked at yet. Raises Disconnected."""
+        media_type, length = header_of(scope, b"content-type"), header_of(scope, b"content-length")
+        return await self.read_json(receive, media_type=media_type, length=length, bytes_max=bytes_max)
 
     async def read(self, receive: Receive, bytes_max: int = BODY_BYTES_MAX) -> bytes | Problem:
         """The whole body, or the problem once it exceeds a bound. Raises Disconnected."""

@@ -13,7 +13,7 @@ from contracts.ids import UserId
 from contracts.problems import FOREIGN_USER, INVALID_FIELD, MALFORMED_BODY
 from gateway.field_faults import field_error
 from gateway.http_actions import ActionDesk, demo_caller
-from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, header_of, send_answer
+from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, send_answer
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.problem import Problem
 
@@ -80,9 +80,7 @@ class DemoActions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            body = await self._bodies.read_json(
-                receive, media_type=header_of(scope, b"content-type"), length=header_of(scope, b"content-length")
-            )
+            body = await self._bodies.read_json_of(scope, receive)
         except Disconnected:
             return None
         if isinstance(body, Problem):

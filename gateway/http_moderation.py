@@ -73,9 +73,7 @@ class ModerationEndpoint:
         """Answer one request."""
         desk, caller = self._desk, caller_in(scope)
         try:
-            body = await desk.bodies.read_json(
-                receive, media_type=header_of(scope, b"content-type"), length=header_of(scope, b"content-length")
-            )
+            body = await desk.bodies.read_json_of(scope, receive)
         except Disconnected:
             return None
         if isinstance(body, Problem):

@@ -1,6 +1,7 @@
 """The reading routes beyond the top of boards: ranks of anybody, neighbours, pages, friends; from shards or archive."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -15,7 +16,7 @@ from gateway.board_bytes import BoardAnswer
 from gateway.board_query import CurrentPeriods, unknown_period
 from gateway.board_walk import Mark, above_all_of
 from gateway.cursors import BadCursor, CursorSigner
-from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, header_of, id_in, send_answer, send_problem
+from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, id_in, send_answer, send_problem
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_if_any
 from gateway.postgres_closed import ArchiveAway, ClosedBoards
@@ -112,8 +113,8 @@ class ReadDesk:
         return place, ranked.as_of_ms
 
 
-class RankEndpoint:
-    """GET /users/{id}/rank."""
+class _QueryEndpoint(ABC):
+    """Answers a request that says all in its path and query."""
 
     def __init__(self, desk: ReadDesk) -> None:
         self._desk = desk
@@ -121,6 +122,13 @@ class RankEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI
         """Answer one request."""
         await self._desk.answer(send, self._made(scope))
+
+    @abstractmethod
+    async def _made(self, scope: Scope) -> msgspec.Struct | Problem: ...
+
+
+class RankEndpoint(_QueryEndpoint):
+    """GET /users/{id}/rank."""
 
     async def _made(self, scope: Scope) -> msgspec.Struct | Problem:
         target = parse_rank_query(scope["query_string"], self._desk.calendar)
@@ -135,15 +143,8 @@ class RankEndpoint:
         return rank_answer(period.id, place, name=names.get(place.user_id), as_of_ms=as_of_ms)
 
 
-class AroundEndpoint:
+class AroundEndpoint(_QueryEndpoint):
     """GET /users/{id}/around."""
-
-    def __init__(self, desk: ReadDesk) -> None:
-        self._desk = desk
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI
-        """Answer one request."""
-        await self._desk.answer(send, self._made(scope))
 
     async def _made(self, scope: Scope) -> msgspec.Struct | Problem:
         desk = self._desk
@@ -188,12 +189,7 @@ class RanksEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            body = await self._bodies.read_json(
-                receive,
-                media_type=header_of(scope, b"content-type"),
-                length=header_of(scope, b"content-length"),
-                bytes_max=RANKS_BODY_BYTES_MAX,
-            )
+            body = await self._bodies.read_json_of(scope, receive, bytes_max=RANKS_BODY_BYTES_MAX)
         except Disconnected:
             return None
         return await self._desk.answer(send, self._made(scope, body))
@@ -210,15 +206,8 @@ class RanksEndpoint:
         return friends_answer(period.id, ranked, asked=users, names=await self._desk.names(ranked.places))
 
 
-class WalkEndpoint:
+class WalkEndpoint(_QueryEndpoint):
     """GET /leaderboard with `cursor`, `rank`, `score` or `users`."""
-
-    def __init__(self, desk: ReadDesk) -> None:
-        self._desk = desk
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI
-        """Answer one request."""
-        await self._desk.answer(send, self._made(scope))
 
     async def _made(self, scope: Scope) -> msgspec.Struct | Problem:
         desk = self._desk

@@ -13,7 +13,7 @@ from contracts.clock import now_ms
 from contracts.ids import UserId, user_id_fault
 from contracts.problems import FOREIGN_USER, UNKNOWN_ACTION
 from contracts.tokens import SCOPE_WRITE_ANY
-from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, header_of, send_answer, send_problem
+from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, send_answer, send_problem
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_in
 from gateway.problem import Problem
@@ -40,9 +40,7 @@ class TicketsEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            body = await self._bodies.read_json(
-                receive, media_type=header_of(scope, b"content-type"), length=header_of(scope, b"content-length")
-            )
+            body = await self._bodies.read_json_of(scope, receive)
         except Disconnected:
             return None
         answer = body if isinstance(body, Problem) else self._answer(body, caller_in(scope))

@@ -6,7 +6,7 @@ import msgspec
 
 from contracts.clock import now_ms
 from gateway.http_actions import ActionDesk
-from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, header_of, id_in, send_answer
+from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, id_in, send_answer
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_in
 from gateway.problem import Problem
@@ -23,9 +23,7 @@ class UserEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: 200 only when the log acknowledged."""
         try:
-            data = await self._bodies.read_json(
-                receive, media_type=header_of(scope, b"content-type"), length=header_of(scope, b"content-length")
-            )
+            data = await self._bodies.read_json_of(scope, receive)
         except Disconnected:
             return None
         body = data if isinstance(data, Problem) else parse_profile(data)
