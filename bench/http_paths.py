@@ -34,7 +34,7 @@ async def run_post(ground: Ground) -> AsyncIterator[Part]:
             TEXTBOOK: await running.enter_async_context(grounded.baseline("textbook")),
             PLAIN: await running.enter_async_context(grounded.baseline("plain-zset")),
         }
-        ways = await _in_turn(ground, served, requests=requests)
+        ways = await in_turn(ground, served, requests=dict.fromkeys(served, requests))
     asks = [
         Ask(measure=PER_S, first=GATEWAY, second=CONSTANT, at_least=POST_BAR),
         Ask(measure=PER_S, first=GATEWAY, second=TEXTBOOK, at_least=TEXTBOOK_BAR),
@@ -59,7 +59,8 @@ async def run_get(ground: Ground) -> AsyncIterator[Part]:
         }
         before = await _calls(grounded.cache)
         answered: dict[str, int] = {}
-        ways = await _in_turn(ground, served, requests=Requests(BOARD), answered=answered)
+        asked = dict.fromkeys(served, Requests(BOARD))
+        ways = await in_turn(ground, served, requests=asked, answered=answered)
         calls = await _calls(grounded.cache) - before - answered[PLAIN]
     asks = [
         Ask(measure=PER_S, first=GATEWAY, second=CONSTANT, at_least=GET_BAR),
@@ -72,17 +73,22 @@ async def run_get(ground: Ground) -> AsyncIterator[Part]:
     yield make_part("get", "GET /leaderboard, top 10", settings=settings, ways=ways, asks=asks, notes=notes)
 
 
-async def _in_turn(
-    ground: Ground, served: Mapping[str, Served], *, requests: Requests, answered: dict[str, int] | None = None
+async def in_turn(
+    ground: Ground,
+    served: Mapping[str, Served],
+    *,
+    requests: Mapping[str, Requests],
+    answered: dict[str, int] | None = None,
 ) -> list[Way]:
-    """Round by round, one server after the other; the first round warms up."""
+    """Each server with its own requests, round by round, one after the other; the first round warms up. `answered` is
+    given how many answers there were."""
     sizes, found = ground.sizes, {name: Way(name, {PER_S: [], CPU_US: []}) for name in served}
     for number in range(sizes.rounds + 1):
         for name, server in served.items():
             before_s = cpu_s([server.pid])
             per_s, count = await rate(
                 server.url,
-                requests,
+                requests[name],
                 connections=sizes.connections,
                 load_s=sizes.load_s,
                 folder=ground.new_folder("wrk"),

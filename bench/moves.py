@@ -5,19 +5,13 @@ Exits with 1 when a bar is missed. Needs 1 GB of memory and a machine that does 
 """
 
 import argparse
-import asyncio
-import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import uvloop
-
 from bench.move_path import compare_pauses, compare_rates
-from bench.paired import Comparison, all_met, machine
-from contracts.exit_codes import ExitCode
+from bench.paired import Comparison, run_and_tell, say
 
 CASES: Final = {"rate": compare_rates, "pause": compare_pauses}
 
@@ -28,9 +22,7 @@ async def run(folder: Path, options: argparse.Namespace) -> list[Comparison]:
     for name, case in CASES.items():
         if options.what in (name, "all"):
             found.append(await case(folder / name, users=options.users, rounds=options.rounds))
-            if options.output == "table":
-                sys.stdout.write(found[-1].as_line() + "\n")
-                sys.stdout.flush()
+            say(found[-1], options)
     return found
 
 
@@ -42,18 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds, after one that warms up [5]")
     parser.add_argument("--users", type=int, default=1_000_000, help="users of the shard [1000000]")
     options = parser.parse_args(arguments)
-    where = machine(str(Path(__file__).parent))
-    with (
-        tempfile.TemporaryDirectory(prefix="shardboard-bench-", ignore_cleanup_errors=True) as folder,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,  # as the services
-    ):
-        found = runner.run(run(Path(folder), options))
-    if options.output == "json":
-        answer = {"machine": where, "options": vars(options), "cases": [case.as_json() for case in found]}
-        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-    else:
-        sys.stdout.write(f"{', '.join(f'{name} {value}' for name, value in where.items())}\n")
-    return ExitCode.OK if all_met(found) else ExitCode.DIFFERENT
+    return run_and_tell(run, options)
 
 
 if __name__ == "__main__":

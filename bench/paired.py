@@ -1,16 +1,25 @@
 """Two ways of doing the same work, measured in turn within one run: A–B–A–B. Machines differ and drift; the ratio of
 two neighbouring measurements hardly does."""
 
+import argparse
+import asyncio
 import gc
+import json
 import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 
+import uvloop
+
 from bench.results import PER_S, Ask, Part, Way, make_part
+from contracts.exit_codes import ExitCode
 
 Work = Callable[[], Awaitable[None]]
 
@@ -105,3 +114,30 @@ def machine(commit_of: str) -> Mapping[str, object]:
 def all_met(comparisons: Sequence[Comparison]) -> bool:
     """Whether every bar is reached."""
     return all(comparison.is_met for comparison in comparisons)
+
+
+Cases = Callable[[Path, argparse.Namespace], Coroutine[None, None, Sequence[Comparison]]]
+
+
+def run_and_tell(cases: Cases, options: argparse.Namespace, *, more: str = "") -> int:
+    """Run the cases in a folder of their own, and return the exit code. With `--output json` all is told at the end,
+    else the cases have been told already, and where they ran follows, with `more`."""
+    where = machine(str(Path(__file__).parent))
+    with (
+        tempfile.TemporaryDirectory(prefix="shardboard-bench-", ignore_cleanup_errors=True) as folder,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,  # as the services
+    ):
+        found = runner.run(cases(Path(folder), options))
+    if options.output == "json":
+        answer = {"machine": where, "options": vars(options), "cases": [case.as_json() for case in found]}
+        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    else:
+        sys.stdout.write(f"{', '.join(f'{name} {value}' for name, value in where.items())}{more}\n")
+    return ExitCode.OK if all_met(found) else ExitCode.DIFFERENT
+
+
+def say(case: Comparison, options: argparse.Namespace) -> None:
+    """Tell a person of a case as soon as it has ended."""
+    if options.output == "table":
+        sys.stdout.write(case.as_line() + "\n")
+        sys.stdout.flush()

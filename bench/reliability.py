@@ -5,19 +5,13 @@ Exits with 1 when a bar is missed. Needs 3 GB of memory and a machine that does 
 """
 
 import argparse
-import asyncio
-import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvloop
-
 from bench.apply_path import compare_apply
 from bench.archive_path import compare_archive
-from bench.paired import Comparison, all_met, machine
-from contracts.exit_codes import ExitCode
+from bench.paired import Comparison, run_and_tell, say
 
 ONE_BOARD, THREE_BOARDS = "all_time", "all_time,daily,weekly"
 ZIPF = 1.2
@@ -38,7 +32,7 @@ async def apply_cases(folder: Path, options: argparse.Namespace) -> list[Compari
                 zipf=zipf,
             )
             found.append(case)
-            _say(case, options)
+            say(case, options)
     return found
 
 
@@ -48,7 +42,7 @@ async def archive_cases(folder: Path, options: argparse.Namespace) -> list[Compa
         folder, users=options.users, records=options.records, rounds=options.rounds, seed=options.seed
     )
     for case in found:
-        _say(case, options)
+        say(case, options)
     return found
 
 
@@ -62,25 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--users", type=int, default=1_000_000, help="users on every board [1000000]")
     parser.add_argument("--seed", type=int, default=20261124)
     options = parser.parse_args(arguments)
-    where = machine(str(Path(__file__).parent))
     cases = apply_cases if options.what == "apply" else archive_cases
-    with (
-        tempfile.TemporaryDirectory(prefix="shardboard-bench-", ignore_cleanup_errors=True) as folder,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,  # as the services
-    ):
-        found = runner.run(cases(Path(folder), options))
-    if options.output == "json":
-        answer = {"machine": where, "options": vars(options), "cases": [case.as_json() for case in found]}
-        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-    else:
-        sys.stdout.write(f"{', '.join(f'{name} {value}' for name, value in where.items())}, seed {options.seed}\n")
-    return ExitCode.OK if all_met(found) else ExitCode.DIFFERENT
-
-
-def _say(case: Comparison, options: argparse.Namespace) -> None:
-    if options.output == "table":
-        sys.stdout.write(case.as_line() + "\n")
-        sys.stdout.flush()
+    return run_and_tell(cases, options, more=f", seed {options.seed}")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from bench.cpu_time import cpu_s
-from bench.gateway_process import TOKEN_S, GatewayGround, Served, bodies
+from bench.gateway_process import TOKEN_S, GatewayGround, bodies
 from bench.ground import Ground
-from bench.results import CPU_US, PER_S, Ask, Part, Way, make_part
-from bench.wrk import Requests, rate
+from bench.http_paths import in_turn
+from bench.results import CPU_US, PER_S, Ask, Part, make_part
+from bench.wrk import Requests
 from contracts.clock import now_ms
 from contracts.tokens import AUDIENCE_DEFAULT, ISSUER_DEFAULT, SCOPE_WRITE_ANY
 
@@ -38,32 +38,14 @@ async def run(ground: Ground) -> AsyncIterator[Part]:
             EDDSA: await running.enter_async_context(by_key.gateway()),
             HS256: await running.enter_async_context(by_secret.gateway()),
         }
-        ways = await _in_turn(ground, served, tokens=tokens)
+        requests = {name: Requests("/actions", tuple(bodies()), tokens[name]) for name in served}
+        ways = await in_turn(ground, served, requests=requests)
     settings = {"connections": ground.sizes.connections, "seconds": ground.sizes.load_s}
     asks = [
         Ask(measure=PER_S, first=EDDSA, second=HS256, at_least=BAR),
         Ask(measure=CPU_US, first=EDDSA, second=HS256),
     ]
     yield make_part("tokens", "POST /actions by token", settings=settings, ways=ways, asks=asks)
-
-
-async def _in_turn(ground: Ground, served: dict[str, Served], *, tokens: dict[str, str]) -> list[Way]:
-    """Round by round, one after the other; the first round warms up."""
-    sizes, found = ground.sizes, {name: Way(name, {PER_S: [], CPU_US: []}) for name in served}
-    for number in range(sizes.rounds + 1):
-        for name, server in served.items():
-            requests, before_s = Requests("/actions", tuple(bodies()), tokens[name]), cpu_s([server.pid])
-            per_s, count = await rate(
-                server.url,
-                requests,
-                connections=sizes.connections,
-                load_s=sizes.load_s,
-                folder=ground.new_folder("wrk"),
-            )
-            if number:
-                found[name].measures[PER_S].append(per_s)
-                found[name].measures[CPU_US].append((cpu_s([server.pid]) - before_s) * 1e6 / count)
-    return list(found.values())
 
 
 def _signed(key: Ed25519PrivateKey) -> str:
