@@ -135,8 +135,8 @@ async def test_a_dead_gateway_is_out_within_two_seconds_and_no_read_fails(pair: 
     # An answer of which the first bytes have passed cannot be asked for again: its reader sees the end of it.
     assert set(load.reads) <= {"200", "IncompleteReadError"}
     assert load.reads["IncompleteReadError"] <= 4, "once for each reader"
-    # What was under way in the dead gateway may have been recorded: its caller gets no answer or is told so. A write
-    # that meets a connection kept open to the dead one is not sent again either, for the same reason.
+    # What was under way in the dead gateway may have been recorded: its caller gets no answer or is told so. So is who
+    # connects while that process is still ending, until two refused connections mark it down.
     assert set(load.writes) <= {"201", "502", "IncompleteReadError"}
     assert load.writes["502"] + load.writes["IncompleteReadError"] <= 8
 
