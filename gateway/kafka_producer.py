@@ -82,13 +82,16 @@ class Producer:
     async def _cut_off(self) -> None:
         """Aiokafka has no public way to stop a producer whose batches are never answered.
 
-        1. End the sender: the request on its way comes back or times out, none follows.
+        1. End the sender: the request on its way comes back or times out, none follows. One that then waits to learn
+           of the topic's leader, so that it may retry, is not waited for: `stop` would end with its cancellation.
         2. Fail what is left, so that everyone who waits learns of it and `stop` goes on to close the connections.
            Each batch has a second future, for whoever waits for room; with nobody there it would be warned about.
         """
         sender = self._inner._sender.sender_task  # noqa: SLF001
         sender.cancel()
         await asyncio.wait({sender}, timeout=_KILL_S_MAX)
+        if sender.cancel():
+            await asyncio.wait({sender})
         waiting = self._inner._message_accumulator  # noqa: SLF001
         for batch in chain(waiting._pending_batches, *waiting._batches.values()):  # noqa: SLF001
             batch._drain_waiter.add_done_callback(asyncio.Future.exception)  # noqa: SLF001

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from foundation.kafka_topics import create_topics
 from foundation.settings import load_common
+from gateway import kafka_producer
 from gateway.kafka_producer import Producer
 from gateway.settings import BODY_BYTES_MAX
 from shardboard.embedded.ports import free_ports
@@ -39,8 +40,12 @@ async def test_nobody_there() -> None:
         await Producer.connect(f"127.0.0.1:{port}", "actions")
 
 
-async def test_a_producer_ends_though_its_batch_is_never_answered(start_kafka: StartKafka) -> None:
+@pytest.mark.parametrize("kill_s", [kafka_producer._KILL_S_MAX, 0.01], ids=["timed-out", "still-on-its-way"])
+async def test_a_producer_ends_though_its_batch_is_never_answered(
+    start_kafka: StartKafka, monkeypatch: pytest.MonkeyPatch, kill_s: float
+) -> None:
     """The future fails, so whoever watches it learns of it, and nothing is left running."""
+    monkeypatch.setattr(kafka_producer, "_KILL_S_MAX", kill_s)
     kafka = await start_kafka("frozen")
     await create_topics(load_common({"SHARDBOARD_KAFKA": kafka.address}), partitions=1, replication=1)
     producer = await Producer.connect(kafka.address, "actions")
