@@ -14,6 +14,7 @@ from contracts.problems import UNAUTHENTICATED
 from contracts.tokens import LEEWAY_DEFAULT_S
 from foundation.metrics import Metrics
 from foundation.settings import TokenSettings
+from gateway.http_token_keys import keys_of_secret
 from gateway.http_tokens import TokenChecker
 from gateway.problem import Problem
 from gateway.token_rules import Caller
@@ -119,6 +120,16 @@ def test_a_token_of_endless_nesting_is_refused() -> None:
 
     deep = base64.urlsafe_b64encode(b"[" * 6000).rstrip(b"=")
     assert "not valid" in refusal(b"Bearer " + deep + b".e30.x").detail
+
+
+def test_what_a_withdrawn_key_verified_is_refused_at_once() -> None:
+    check = checker()
+    assert isinstance(check.check(header(), NOW_MS), Caller)
+    check.use_keys(keys_of_secret(SECRET))
+    assert check.remembered == 1, "the same keys, read again"
+    check.use_keys(keys_of_secret(SECRET[::-1]))
+    assert isinstance(check.check(header(), NOW_MS), Problem)
+    assert isinstance(check.check(header(SECRET[::-1]), NOW_MS), Caller)
 
 
 def test_distinct_tokens_take_no_more_memory_than_the_bound() -> None:
