@@ -13,7 +13,7 @@ from archiver.redis_sweep import Sweep
 from archiver.settings import Settings
 from contracts.clock import monotonic_s
 from contracts.ids import Offset, Partition
-from foundation.http_internal import InternalPort, Readiness
+from foundation.http_internal import Readiness, internal_port
 from foundation.kafka_cluster import read_cluster_mark
 from foundation.logs import get_log
 from foundation.mapped_shards import MappedShards
@@ -31,13 +31,9 @@ RETRY_MAX_S: Final = 2.0
 async def serve(settings: Settings, stop: StopSignal) -> None:
     """Run until `stop` is set. Raises Refused, OSError when the internal port is taken."""
     archiver = Archiver(settings)
-    port = InternalPort(archiver.metrics.registry, archiver.readiness)
-    await port.start(settings.common.admin_listen)
-    get_log().info("serving", admin_port=port.port)
-    try:
+    listen, registry = settings.common.admin_listen, archiver.metrics.registry
+    async with internal_port(listen, registry, readiness=archiver.readiness):
         await archiver.run(stop)
-    finally:
-        await port.close()
 
 
 class Archiver:

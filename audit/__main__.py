@@ -1,24 +1,15 @@
-"""The auditor as a process: `python -m audit`. Settings from the environment, exit code as `contracts.exit_codes`."""
+"""The auditor as a process: `python -m audit`. Settings come from the environment."""
 
-import os
 import sys
-from functools import partial
 
 from audit.service import serve
 from audit.settings import read_settings
-from contracts.exit_codes import ExitCode
-from foundation.env import BadSettings
-from foundation.service import run_service
+from foundation.service import run_main
 
 
 def main() -> int:
     """Run until SIGTERM; return the exit code."""
-    try:
-        settings = read_settings(os.environ)
-    except BadSettings as error:
-        sys.stderr.write(f"{error}\n")
-        return ExitCode.REFUSED
-    return run_service("auditor", settings.common, serve=partial(serve, settings))
+    return run_main(lambda _: "auditor", read_settings, serve=serve)
 
 
 if __name__ == "__main__":

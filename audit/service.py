@@ -13,7 +13,7 @@ from contracts import metric_names
 from contracts.clock import monotonic_s
 from contracts.ids import Offset, Partition
 from foundation.health import ProgressHealth
-from foundation.http_internal import InternalPort, Readiness
+from foundation.http_internal import Readiness, internal_port
 from foundation.kafka_topics import check_topic
 from foundation.logs import get_log
 from foundation.mapped_shards import MappedShards
@@ -27,13 +27,9 @@ RETRY_S: Final = 1.0
 async def serve(settings: Settings, stop: StopSignal) -> None:
     """Run until `stop` is set. Raises Refused, OSError when the internal port is taken."""
     auditor = Auditor(settings)
-    port = InternalPort(auditor.metrics.registry, auditor.readiness)
-    await port.start(settings.common.admin_listen)
-    get_log().info("serving", admin_port=port.port)
-    try:
+    listen, registry = settings.common.admin_listen, auditor.metrics.registry
+    async with internal_port(listen, registry, readiness=auditor.readiness):
         await auditor.run(stop)
-    finally:
-        await port.close()
 
 
 class Auditor:

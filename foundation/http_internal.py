@@ -1,12 +1,14 @@
 """The internal port of a service: /metrics, /health/live, /health/ready. Never on the public port."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from foundation.logs import get_log
 from foundation.settings import Address
 
 
@@ -56,3 +58,18 @@ class InternalPort:
         readiness = self._readiness()
         status = "ready" if readiness.is_ready else "not ready"
         return web.json_response({"status": status, **readiness.detail}, status=200 if readiness.is_ready else 503)
+
+
+@asynccontextmanager
+async def internal_port(
+    listen: Address, registry: CollectorRegistry, *, readiness: Callable[[], Readiness], **told: object
+) -> AsyncIterator[None]:
+    """Serve it as long as the body runs; `told` goes into the line of the log that says so. Raises OSError
+    when the port is taken: tried again, it may be free."""
+    port = InternalPort(registry, readiness)
+    try:
+        await port.start(listen)
+        get_log().info("serving", admin_port=port.port, **told)
+        yield
+    finally:
+        await port.close()

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
-from typing import Final
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import uvloop
 
@@ -49,6 +51,33 @@ class StopSignal:
         except TimeoutError:
             return False
         return True
+
+
+class HasCommon(Protocol):
+    """The settings of a service."""
+
+    @property
+    def common(self) -> CommonSettings:
+        """Those that every service has."""
+
+
+S = TypeVar("S", bound=HasCommon)
+
+
+def run_main(
+    name: Callable[[S], str],
+    read_settings: Callable[[Mapping[str, str]], S],
+    *,
+    serve: Callable[[S, StopSignal], Awaitable[None]],
+    environ: Mapping[str, str] = os.environ,
+) -> int:
+    """A service as a process, until SIGTERM: settings from the environment, the exit code of `contracts.exit_codes`."""
+    try:
+        settings = read_settings(environ)
+    except BadSettings as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.REFUSED
+    return run_service(name(settings), settings.common, serve=partial(serve, settings))
 
 
 def run_service(name: str, common: CommonSettings, *, serve: Callable[[StopSignal], Awaitable[None]]) -> int:

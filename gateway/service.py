@@ -236,9 +236,7 @@ def bind(listen: Address) -> socket.socket:
         listener.bind((listen.host, listen.port))
     except OSError as error:
         listener.close()
-        raise Refused(
-            f"SHARDBOARD_LISTEN = {listen.host}:{listen.port} cannot be bound: {error.strerror or error}"
-        ) from error
+        raise Refused(f"SHARDBOARD_LISTEN = {listen} cannot be bound: {error.strerror or error}") from error
     listener.setblocking(False)
     return listener
 

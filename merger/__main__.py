@@ -1,24 +1,15 @@
-"""The merger as a process: `python -m merger`. Settings from the environment, exit code as `contracts.exit_codes`."""
+"""The merger as a process: `python -m merger`. Settings come from the environment."""
 
-import os
 import sys
-from functools import partial
 
-from contracts.exit_codes import ExitCode
-from foundation.env import BadSettings
-from foundation.service import run_service
+from foundation.service import run_main
 from merger.service import serve
 from merger.settings import read_settings
 
 
 def main() -> int:
     """Run until SIGTERM; return the exit code."""
-    try:
-        settings = read_settings(os.environ)
-    except BadSettings as error:
-        sys.stderr.write(f"{error}\n")
-        return ExitCode.REFUSED
-    return run_service("merger", settings.common, serve=partial(serve, settings))
+    return run_main(lambda _: "merger", read_settings, serve=serve)
 
 
 if __name__ == "__main__":

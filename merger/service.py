@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from contracts.clock import monotonic_s, now_ms
 from contracts.ids import ShardId
-from foundation.http_internal import InternalPort, Readiness
+from foundation.http_internal import Readiness, internal_port
 from foundation.logs import get_log
 from foundation.metrics import Metrics
 from foundation.service import Refused, StopSignal
@@ -34,15 +34,11 @@ DEAF_AFTER_S: Final = 1.0
 
 
 async def serve(settings: Settings, stop: StopSignal) -> None:
-    """Run until `stop` is set. Raises OSError when the internal port is taken."""
+    """Run until `stop` is set. Raises Refused, OSError when the internal port is taken."""
     merger = Merger(settings, MergerCache(settings.common.cache_url), metrics=MergerMetrics(Metrics()))
-    port = InternalPort(merger.metrics.registry, merger.readiness)
-    await port.start(settings.common.admin_listen)
-    get_log().info("serving", admin_port=port.port, shards=len(settings.common.shards))
-    try:
+    listen, registry = settings.common.admin_listen, merger.metrics.registry
+    async with internal_port(listen, registry, readiness=merger.readiness, shards=len(settings.common.shards)):
         await merger.run(stop)
-    finally:
-        await port.close()
 
 
 class Merger:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from contracts.clock import monotonic_s
 from contracts.moves import StoredMap
-from foundation.http_internal import InternalPort, Readiness
+from foundation.http_internal import Readiness, internal_port
 from foundation.kafka_cluster import read_cluster_mark
 from foundation.logs import get_log
 from foundation.redis_cluster_mark import check_cluster_mark, check_never_evicts
@@ -41,13 +41,9 @@ WRITER_BYTES: Final = 12
 async def serve(settings: Settings, stop: StopSignal) -> None:
     """Run until `stop` is set. Raises Refused, OSError when the internal port is taken."""
     worker = Worker(settings)
-    port = InternalPort(worker.metrics.registry, worker.readiness)
-    await port.start(settings.common.admin_listen)
-    get_log().info("serving", shard=settings.shard, admin_port=port.port)
-    try:
+    listen, registry = settings.common.admin_listen, worker.metrics.registry
+    async with internal_port(listen, registry, readiness=worker.readiness, shard=settings.shard):
         await worker.run(stop)
-    finally:
-        await port.close()
 
 
 class Worker:

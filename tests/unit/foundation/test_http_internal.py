@@ -6,9 +6,10 @@ import aiohttp
 import pytest
 
 from contracts.metric_names import ACTIONS_ACCEPTED
-from foundation.http_internal import InternalPort, Readiness
+from foundation.http_internal import InternalPort, Readiness, internal_port
 from foundation.metrics import Metrics
 from foundation.settings import Address
+from shardboard.embedded.ports import free_ports
 
 LOOPBACK = Address("127.0.0.1", 0)
 
@@ -62,6 +63,19 @@ async def test_metrics_are_in_prometheus_text(service: Service, client: aiohttp.
 async def test_there_is_nothing_else(client: aiohttp.ClientSession, method: str, path: str, status: int) -> None:
     async with client.request(method, path) as answer:
         assert answer.status == status
+
+
+async def test_it_is_served_as_long_as_the_body_runs() -> None:
+    service, (port,) = Service(), free_ports(1)
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+        internal_port(Address("127.0.0.1", port), service.metrics.registry, readiness=lambda: service.readiness),
+        client.get("/health/live") as answer,
+    ):
+        assert answer.status == 200
+    with pytest.raises(aiohttp.ClientConnectionError):
+        async with aiohttp.ClientSession() as client:
+            await client.get(f"http://127.0.0.1:{port}/health/live")
 
 
 async def test_a_taken_port_is_an_error(service: Service) -> None:

@@ -56,3 +56,11 @@ def test_an_end_is_told_by_code_and_log(behaviour: str, code: ExitCode, told: st
     returned, log = run_to_end(behaviour)
     assert returned == code
     assert told in log
+
+
+def test_a_bad_environment_is_told_before_anything_starts() -> None:
+    with tiny_service("drains", DRAIN_S="soon") as process:
+        said, log = process.communicate(timeout=LONGEST_S)
+    assert process.returncode == ExitCode.REFUSED
+    assert "SHARDBOARD_DRAIN_S" in log
+    assert "ready" not in said

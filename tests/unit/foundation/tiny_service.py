@@ -2,15 +2,25 @@
 
 import asyncio
 import logging
-import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from foundation.env import BadSettings
 from foundation.logs import get_log
-from foundation.service import Refused, StopSignal, run_service
-from foundation.settings import load_common
+from foundation.service import Refused, StopSignal, run_main
+from foundation.settings import CommonSettings, load_common
 
 FOREVER_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    common: CommonSettings
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    return Settings(load_common(environ))
 
 
 async def drains(stop: StopSignal) -> None:
@@ -68,4 +78,4 @@ def _say_ready() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_service("tiny", load_common(os.environ), serve=globals()[sys.argv[1]]))
+    sys.exit(run_main(lambda _: "tiny", read_settings, serve=lambda _, stop: globals()[sys.argv[1]](stop)))
