@@ -19,6 +19,7 @@ SUMMARIES: Final = {
     "get": "GET the top 10 as fast as it goes, against constant bytes.",
     "latency": "POST /actions at a constant rate, against Kafka's client alone.",
     "stream": "From an action to the live stream at a constant rate, against passing through Kafka alone.",
+    "fanout": "One board on thousands of live streams, against a bare loop of writes.",
     "move": "Move partitions to another server, against copies that promise nothing.",
     "archive": "Archive into Postgres, against COPY.",
     ALL: "All of them, one after the other.",

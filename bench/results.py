@@ -15,9 +15,12 @@ MEASURES: Final = {
     PER_S: "per second",
     CPU_US: "CPU-µs each",
     US: "µs each",
+    "per_cpu_s": "per CPU-second",
+    "kib_each": "KiB each",
     "p50_ms": "ms, median",
     "p50_less_publishing_ms": "ms, median without publish intervals",
     "p99_ms": "ms, 99 of 100",
+    "behind_p99_ms": "ms until at most one change behind, 99 of 100",
     "max_ms": "ms, longest",
     "sent_late_p99_ms": "ms that the generator was late, 99 of 100",
 }
