@@ -4,13 +4,14 @@ and makes the rows. Pure; the archiver's hot loop."""
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from archiver.counted_memory import CountedMemory, UserAction
 from archiver.score_fold import Counted, ScoreFold, points_at_most
 from contracts.counting import CountingRules, Outcome, advance_log_ms, judge, window_of
 from contracts.identity import id16_of
 from contracts.ids import Id16, LogMs
+from contracts.log import Appended
 from contracts.record import ActionRecord, BadRecord, Limits, Record, decode
 
 DEAD: Final = "dead"
@@ -22,20 +23,6 @@ COLUMNS: Final = (
 )
 """Of a row, in the order of `Judged.rows`."""
 _OUTCOME: Final = COLUMNS.index("outcome")
-
-
-class Appended(Protocol):
-    """A record as Kafka returned it."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int:
-        """When Kafka appended it (LogAppendTime)."""
-        ...
-
-    @property
-    def value(self) -> bytes | None: ...
 
 
 class Entry(NamedTuple):

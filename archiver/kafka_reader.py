@@ -3,27 +3,19 @@
 The group only shares partitions out; its committed offsets are for Kafka's lag tools and are never read back. Callbacks
 of a rebalance only note what happened: one task, the session's, reads positions, seeks and polls."""
 
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
 
 from contracts.ids import Offset, Partition
 from contracts.progress import LastRecord
-from foundation.kafka_access import client_options
-from foundation.kafka_consumer import stop_consumer
+from foundation.kafka_consumer import log_consumer, read_begins, read_ends, start_consumer, stop_consumer
 from foundation.logs import get_log
 from foundation.service import Refused
 
-FETCH_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Of one answer of a broker: two of them, decoded, stay below 200 MB."""
-PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024
-"""As `max.message.bytes`: the largest record always fits."""
 FETCH_WAIT_MS: Final = 250
-"""How long a broker holds an empty answer back; a new record ends the wait."""
-REQUEST_TIMEOUT_MS: Final = 10_000
 SESSION_TIMEOUT_MS: Final = 10_000
 """A killed archiver's partitions are given to others after this; Kafka's own least is 6 s."""
 HEARTBEAT_MS: Final = 1_000
@@ -36,17 +28,13 @@ class KafkaReader:
 
     def __init__(self, bootstrap: str, *, topic: str, group: str, partitions: int) -> None:
         self._topics = {Partition(p): TopicPartition(topic, p) for p in range(partitions)}
-        self._consumer = AIOKafkaConsumer(
-            **client_options(bootstrap),
+        self._consumer = log_consumer(
+            bootstrap,
+            fetch_wait_ms=FETCH_WAIT_MS,
             group_id=group,
-            enable_auto_commit=False,
             # Between an assignment and our seek the client looks for a position by itself; nothing that it then reads
             # is used, and "none" would make an error of it.
             auto_offset_reset="earliest",
-            fetch_max_bytes=FETCH_BYTES_MAX,
-            max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=POLL_GAP_MS_MAX,
@@ -60,11 +48,7 @@ class KafkaReader:
 
     async def start(self) -> None:
         """Connect and join the group. Raises KafkaError."""
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self.close()
-            raise
+        await start_consumer(self._consumer)
         self._consumer.subscribe([self._topic], listener=self._listener)
 
     async def close(self) -> None:
@@ -87,14 +71,12 @@ class KafkaReader:
 
     async def begin_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, Offset]:
         """Where the log begins. Raises KafkaError."""
-        found = await self._consumer.beginning_offsets([self._topics[p] for p in partitions])
-        return {Partition(topic.partition): Offset(offset) for topic, offset in found.items()}
+        return await read_begins(self._consumer, [self._topics[p] for p in partitions])
 
     async def end_offsets(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, Offset]:
         """Where the log ends at the moment, of these or of all partitions. Raises KafkaError."""
         wanted = list(self._topics.values()) if partitions is None else [self._topics[p] for p in partitions]
-        found = await self._consumer.end_offsets(wanted)
-        return {Partition(topic.partition): Offset(offset) for topic, offset in found.items()}
+        return await read_ends(self._consumer, wanted)
 
     def follow(self, partition: Partition, offset: Offset, *, last: LastRecord | None) -> None:
         """Read from `offset`. `last`: the record before it, if the log still has it; it is compared."""
@@ -138,7 +120,7 @@ class KafkaReader:
             raise Refused(f"topic {self._topic} has no LogAppendTime: log time decides what counts")
         mark = self._marks.pop(partition, None)
         if mark is not None:
-            found = _mark(records[0])
+            found = LastRecord.of(records[0])
             if found != mark:
                 raise Refused(
                     f"partition {partition}: the record archived last was {mark.encode()} "
@@ -171,7 +153,3 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         """What comes is used once positions were read."""
         self.has_changed = True
         self._assigned = set(assigned)
-
-
-def _mark(record: Any) -> LastRecord:
-    return LastRecord(record.offset, record.timestamp, zlib.crc32((record.key or b"") + (record.value or b"")))

@@ -4,7 +4,6 @@
 depend on. 3. Judge, and COPY the rows: Postgres takes the first ones while the next are judged. 4. Commit: rows and
 positions are there together, or neither is."""
 
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +52,7 @@ def arrive(place: Place, records: Sequence[Any], *, after: RawMark | None = None
     """Decode what follows `after`, which is where the place will be when this is archived, or already is."""
     entries = decode_log(records, (after or place.raw).log_ms)
     last = records[-1]
-    mark = LastRecord(last.offset, last.timestamp, zlib.crc32((last.key or b"") + (last.value or b"")))
+    mark = LastRecord.of(last)
     raw = RawMark(Offset(last.offset + 1), LogMs(entries[-1].log_ms), mark)
     return Arrival(place, entries, raw, points_bound(entries))
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from audit.compare import StoredTotals
-from audit.log_count import Appended, LogCount
+from audit.log_count import LogCount
 from contracts.counting import CountingRules
 from contracts.ids import SCORE_LIMIT, Offset, Partition
+from contracts.log import Appended
 from contracts.periods import PeriodCalendar
 from contracts.progress import LastRecord
 

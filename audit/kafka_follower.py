@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from contracts.ids import Offset, Partition
-from foundation.kafka_access import client_options
-from foundation.kafka_consumer import stop_consumer
+from foundation.kafka_consumer import log_consumer, read_begins, read_ends, stop_consumer
 
 POLL_WAIT_MS: Final = 500
-REQUEST_TIMEOUT_MS: Final = 10_000
 
 
 class LogFollower:
@@ -22,13 +20,7 @@ class LogFollower:
         self._records_max = records_max
         self._ahead: dict[Partition, list[Any]] = {}
         """Records beyond what was asked for."""
-        self._consumer = AIOKafkaConsumer(
-            **client_options(bootstrap),
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=POLL_WAIT_MS,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
+        self._consumer = log_consumer(bootstrap, fetch_wait_ms=POLL_WAIT_MS)
 
     async def start(self) -> dict[Partition, Offset]:
         """Connect, stand at the first record of each partition, and return where that is."""
@@ -38,10 +30,10 @@ class LogFollower:
         # Until each is set explicitly, a position would be looked up, and there is no rule for that.
         for topic in wanted:
             self._consumer.seek(topic, 0)
-        begins = await self._consumer.beginning_offsets(wanted)
-        for topic in wanted:
-            self._consumer.seek(topic, begins[topic])
-        return {partition: Offset(begins[topic]) for partition, topic in self._topics.items()}
+        begins = await self.begins()
+        for partition, topic in self._topics.items():
+            self._consumer.seek(topic, begins[partition])
+        return begins
 
     async def close(self) -> None:
         """May be called twice."""
@@ -54,13 +46,11 @@ class LogFollower:
 
     async def begins(self) -> dict[Partition, Offset]:
         """Where the log of each partition begins at the moment."""
-        begins = await self._consumer.beginning_offsets(list(self._topics.values()))
-        return {partition: Offset(begins[topic]) for partition, topic in self._topics.items()}
+        return await read_begins(self._consumer, self._topics.values())
 
     async def ends(self) -> dict[Partition, Offset]:
         """Where the log of each partition ends at the moment."""
-        ends = await self._consumer.end_offsets(list(self._topics.values()))
-        return {partition: Offset(ends[topic]) for partition, topic in self._topics.items()}
+        return await read_ends(self._consumer, self._topics.values())
 
     async def poll(self, targets: Mapping[Partition, Offset]) -> dict[Partition, list[Any]]:
         """Some of the next records before each target; nothing if none came within half a second."""

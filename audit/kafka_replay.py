@@ -1,29 +1,19 @@
 """Reads partitions of the log one after the other, each from any offset up to any other, for `shardboard verify`."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from contracts.ids import Offset, Partition
-from foundation.kafka_access import client_options
-from foundation.kafka_consumer import stop_consumer
+from contracts.log import LogBounds
+from foundation.kafka_consumer import log_consumer, read_bounds, start_consumer, stop_consumer
 
 RECORDS_PER_POLL: Final = 5_000
 """Some 30 ms of counting between two looks at the clock; a few MB."""
 FETCH_WAIT_MS: Final = 20
 """How long a broker holds an empty answer back. It answers a connection in order, so whatever is asked after the last
 record of a partition waits for so long."""
-REQUEST_TIMEOUT_MS: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class LogBounds:
-    """What the log holds of a partition: [begin, end)."""
-
-    begin: Offset
-    end: Offset
 
 
 class LogReplay:
@@ -31,24 +21,14 @@ class LogReplay:
 
     def __init__(self, bootstrap: str, *, topic: str) -> None:
         self._topic = topic
-        self._consumer = AIOKafkaConsumer(
-            **client_options(bootstrap),
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
+        self._consumer = log_consumer(bootstrap, fetch_wait_ms=FETCH_WAIT_MS)
         self._partition: TopicPartition | None = None
         self._ahead: list[Any] = []
         """Records that were read and not yet asked for."""
 
     async def start(self) -> None:
         """Connect. Raises KafkaError."""
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self.close()
-            raise
+        await start_consumer(self._consumer)
 
     async def close(self) -> None:
         """May be called twice."""
@@ -56,10 +36,7 @@ class LogReplay:
 
     async def bounds(self, partitions: Sequence[Partition]) -> Mapping[Partition, LogBounds]:
         """What the log holds at the moment. Raises KafkaError."""
-        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
-        begins = await self._consumer.beginning_offsets(wanted)
-        ends = await self._consumer.end_offsets(wanted)
-        return {Partition(t.partition): LogBounds(Offset(begins[t]), Offset(ends[t])) for t in wanted}
+        return await read_bounds(self._consumer, [TopicPartition(self._topic, partition) for partition in partitions])
 
     async def find(self, partition: Partition, timestamp_ms: int) -> Offset | None:
         """The first offset appended at or after this time; None when there is none. Raises KafkaError."""

@@ -3,15 +3,14 @@
 The worker folds batches and sums in Redis; this shares no code with it but the contracts, so that the two can disagree.
 """
 
-import zlib
 from collections.abc import Iterable
-from typing import Protocol
 
 from audit.counted_before import CountedMemory
 from audit.log_scores import LogScores
 from contracts.counting import DAY_MS, CountingRules, Outcome, advance_log_ms, judge, open_boards
 from contracts.identity import id16_of
 from contracts.ids import SCORE_LIMIT, LogMs, Offset, PeriodId
+from contracts.log import Appended
 from contracts.periods import PeriodCalendar, SpanCache
 from contracts.progress import LastRecord
 from contracts.record import (
@@ -25,22 +24,6 @@ from contracts.record import (
     VoidRecord,
     decode,
 )
-
-
-class Appended(Protocol):
-    """A record as Kafka returned it."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int:
-        """When Kafka appended it (LogAppendTime)."""
-        ...
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 class LogCount:
@@ -72,7 +55,7 @@ class LogCount:
         record = self._last
         if record is None or isinstance(record, LastRecord):
             return record
-        return LastRecord(record.offset, record.timestamp, zlib.crc32((record.key or b"") + (record.value or b"")))
+        return LastRecord.of(record)
 
     def begin_at(
         self, next_offset: Offset, log_ms: LogMs, *, counted: int, points: int, last: LastRecord | None

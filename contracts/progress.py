@@ -1,10 +1,12 @@
 """A partition's progress as it stands in the Redis of its shard: whose it is, and how far the log is applied."""
 
+import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from contracts.ids import Epoch, LogMs, Offset
+from contracts.log import Appended
 
 OWNER: Final = "owner"
 STATE: Final = "state"
@@ -38,6 +40,11 @@ class LastRecord:
     append_ms: int
     crc32: int
     """CRC-32 (zlib) of key ‖ value."""
+
+    @staticmethod
+    def of(record: Appended) -> "LastRecord":
+        """What is remembered of this record."""
+        return LastRecord(record.offset, record.timestamp, zlib.crc32((record.key or b"") + (record.value or b"")))
 
     def encode(self) -> str:
         """The text form."""

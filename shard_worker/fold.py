@@ -1,17 +1,17 @@
 """Turns records of one partition into batches for the apply call: increments summed per user and board, controls in log
 order between them, ids, limits and dead letters apart. Pure, and the worker's hot loop: plain dicts and lists."""
 
-import zlib
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from contracts.counting import DAY_MS, CountingRules, open_boards
 from contracts.identity import id16_of
 from contracts.ids import ActionId, LogMs, Offset, Partition, PeriodId, UserId
+from contracts.log import Appended
 from contracts.periods import PeriodSpan, SpanCache
 from contracts.progress import LastRecord
 from contracts.record import (
@@ -30,22 +30,6 @@ from contracts.record import (
 BATCH_RECORDS_MAX: Final = 5_000
 """Records of one apply call: some 50 ms of Redis's time, so that reads of others are not held up longer."""
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Appended(Protocol):
-    """A record as Kafka returned it."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int:
-        """When Kafka appended it (LogAppendTime)."""
-        ...
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +136,7 @@ class Folder:
         used = fold.run(records, skip)
         taken = records[:used]
         last = taken[-1]
-        mark = LastRecord(last.offset, last.timestamp, zlib.crc32((last.key or b"") + (last.value or b"")))
+        mark = LastRecord.of(last)
         after = Position(Offset(last.offset + 1), LogMs(fold.log_ms))
         batch = Batch(partition, taken, before, after, fold.ids_blob(), fold.offsets, frozenset(fold.again))
         batch.names, batch.dead, batch.counted, batch.repeats = fold.names, fold.dead, fold.counted, fold.repeats

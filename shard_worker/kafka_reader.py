@@ -4,26 +4,18 @@ Group offsets are committed only so that Kafka's own tools show the lag.
 """
 
 import asyncio
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from contracts.ids import Offset, Partition
+from contracts.log import LogBounds
 from contracts.progress import LastRecord
-from foundation.kafka_access import client_options
-from foundation.kafka_consumer import stop_consumer
-from shard_worker.partition_state import LogBounds
+from foundation.kafka_consumer import log_consumer, read_bounds, read_ends, start_consumer, stop_consumer
 
-FETCH_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Of one answer of a broker: two of them, decoded, stay below 200 MB."""
-PARTITION_FETCH_BYTES_MAX: Final = 1024 * 1024
-"""As `max.message.bytes`: the largest record always fits."""
 FETCH_WAIT_MS: Final = 500
-"""How long a broker holds an empty answer back; a new record ends the wait."""
-REQUEST_TIMEOUT_MS: Final = 10_000
 COMMIT_S_MAX: Final = 2.0
 """The client would try for as long as Kafka is away; the caller watches over more than this."""
 FIND_S_MAX: Final = 10.0
@@ -40,24 +32,11 @@ class KafkaReader:
 
     def __init__(self, bootstrap: str, *, topic: str, group: str | None, partitions: Iterable[Partition]) -> None:
         self._topics = {partition: TopicPartition(topic, partition) for partition in partitions}
-        self._consumer = AIOKafkaConsumer(
-            **client_options(bootstrap),
-            group_id=group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_bytes=FETCH_BYTES_MAX,
-            max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
+        self._consumer = log_consumer(bootstrap, fetch_wait_ms=FETCH_WAIT_MS, group_id=group)
 
     async def start(self) -> None:
         """Connect. Raises KafkaError."""
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self.close()
-            raise
+        await start_consumer(self._consumer)
         self._consumer.assign(list(self._topics.values()))
         # Until each is set explicitly, a position falls back to a committed one, which nobody vouches for.
         for topic_partition in self._topics.values():
@@ -70,19 +49,11 @@ class KafkaReader:
 
     async def bounds(self, partitions: Iterable[Partition]) -> dict[Partition, LogBounds]:
         """What the log holds of these partitions at the moment. Raises KafkaError."""
-        wanted = [self._topics[partition] for partition in partitions]
-        if not wanted:  # the client would ask for all
-            return {}
-        begins, ends = await asyncio.gather(
-            self._consumer.beginning_offsets(wanted), self._consumer.end_offsets(wanted)
-        )
-        return {Partition(topic.partition): LogBounds(Offset(begins[topic]), Offset(ends[topic])) for topic in wanted}
+        return await read_bounds(self._consumer, [self._topics[partition] for partition in partitions])
 
     async def end_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, Offset]:
         """Where the log of each of these partitions ends at the moment. Raises KafkaError."""
-        wanted = [self._topics[partition] for partition in partitions]
-        ends = await self._consumer.end_offsets(wanted) if wanted else {}
-        return {Partition(topic.partition): Offset(end) for topic, end in ends.items()}
+        return await read_ends(self._consumer, [self._topics[partition] for partition in partitions])
 
     def follow(self, partition: Partition, offset: Offset) -> None:
         """Read this partition from `offset`."""
@@ -111,7 +82,7 @@ class KafkaReader:
                     polled = await self._consumer.getmany(*wanted, timeout_ms=FETCH_WAIT_MS)
                     for topic, records in polled.items():
                         if records:
-                            found[Partition(topic.partition)] = _mark(records[0])
+                            found[Partition(topic.partition)] = LastRecord.of(records[0])
                             del missing[Partition(topic.partition)]
                             self._consumer.pause(topic)
         except TimeoutError as error:
@@ -128,7 +99,3 @@ class KafkaReader:
                 await self._consumer.commit(shown)
         except TimeoutError as error:
             raise KafkaTimeoutError(f"no answer within {COMMIT_S_MAX} s") from error
-
-
-def _mark(record: Any) -> LastRecord:
-    return LastRecord(record.offset, record.timestamp, zlib.crc32((record.key or b"") + (record.value or b"")))

@@ -4,11 +4,11 @@ The lease only decides who tries; the fence in Redis decides who writes. So ever
 to writing anyway.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from contracts.ids import Epoch, Offset
+from contracts.log import LogBounds
 from contracts.progress import LastRecord, State
 from shard_worker.replies import Absent, Ahead, Claimed, ClaimReply, Damaged, Fenced, InState, Leftover, Paused, Seek
 
@@ -61,14 +61,6 @@ def after_refusal(reply: Fenced | Seek | Damaged, *, epoch: Epoch, writer: str, 
 
 CONCERNS_ONE: Final = frozenset({Instruction.WAIT, Instruction.READ_MAP, Instruction.RESTORE})
 """Somebody took this partition, and this one alone. All else tells of the whole Redis, or of us."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogBounds:
-    """What the log holds of a partition: [begin, end)."""
-
-    begin: Offset
-    end: Offset
 
 
 def first_offset(bounds: LogBounds) -> Offset | None:

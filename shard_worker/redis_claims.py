@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from contracts.ids import Offset, Partition
+from contracts.log import LogBounds
 from contracts.progress import LastRecord
 from foundation.service import Refused
 from shard_worker.kafka_reader import KafkaReader
 from shard_worker.ownership import Right
 from shard_worker.partition_state import (
     Instruction,
-    LogBounds,
     after_claim,
     first_offset,
     last_record_fault,

@@ -13,10 +13,10 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from contracts.ids import Partition
+from contracts.log import LogBounds
 from foundation.logs import get_log
 from shard_worker.kafka_reader import KafkaReader
 from shard_worker.ownership import Right
-from shard_worker.partition_state import LogBounds
 from shard_worker.redis_claims import Taken, take
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.settings import Settings

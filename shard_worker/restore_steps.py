@@ -10,9 +10,10 @@ from enum import Enum
 from typing import Final
 
 from contracts.ids import LogMs, Offset
+from contracts.log import LogBounds
 from contracts.progress import LastRecord
 from contracts.restore import RestoreSource
-from shard_worker.partition_state import LogBounds, last_record_fault
+from shard_worker.partition_state import last_record_fault
 
 MOVES_KEPT: Final = 8
 """Of an attempt's history, for the message of a move that cannot be."""

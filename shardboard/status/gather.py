@@ -5,19 +5,19 @@ Positions come from the shards' Redis and ends from Kafka, not from the workers:
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Final, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec import MsgspecError
 from redis.exceptions import RedisError
 
 from contracts import redis_keys
-from contracts.ids import Partition
+from contracts.ids import Offset, Partition
 from contracts.periods import ALL_TIME
 from contracts.tops import decode_global_top
-from foundation.kafka_access import client_options
+from foundation.kafka_consumer import log_consumer, read_ends, start_consumer, stop_consumer
 from foundation.kafka_topics import describe_topic
 from foundation.redis_connect import connect
 from foundation.settings import CommonSettings
@@ -90,29 +90,27 @@ async def _process(process: RunProcess) -> ProcessStatus:
     return ProcessStatus(process.name, process.pid, process.address, state, process.restarts)
 
 
-async def read_end_offsets(common: CommonSettings) -> dict[Partition, int]:
+async def read_end_offsets(common: CommonSettings) -> dict[Partition, Offset]:
     """Where each partition of the actions ends; none when the topic does not exist. Raises KafkaError, OSError."""
     facts = await describe_topic(common.kafka, common.actions_topic)
     if facts is None:
         return {}
-    consumer = AIOKafkaConsumer(**client_options(common.kafka), request_timeout_ms=int(ANSWER_S_MAX * 1000))
+    consumer = log_consumer(common.kafka, fetch_wait_ms=0, request_timeout_ms=int(ANSWER_S_MAX * 1000))
+    await start_consumer(consumer)
     try:
-        await consumer.start()
-        topics = [TopicPartition(common.actions_topic, number) for number in range(facts.partitions)]
-        ends = await consumer.end_offsets(topics)
+        return await read_ends(consumer, [TopicPartition(common.actions_topic, p) for p in range(facts.partitions)])
     finally:
-        await consumer.stop()
-    return {Partition(topic.partition): end for topic, end in ends.items()}
+        await stop_consumer(consumer)
 
 
-async def _owners(common: CommonSettings, ends: dict[Partition, int] | None) -> dict[Partition, Owned]:
+async def _owners(common: CommonSettings, ends: Mapping[Partition, Offset] | None) -> dict[Partition, Owned]:
     async with Shards(common.shards) as shards:
         partitions = len(ends) if ends is not None else await shards.partitions()
         return await find_owners(shards, partitions or 0)
 
 
 def _shards(
-    common: CommonSettings, owners: dict[Partition, Owned], *, ends: dict[Partition, int]
+    common: CommonSettings, owners: dict[Partition, Owned], *, ends: Mapping[Partition, Offset]
 ) -> tuple[ShardStatus, ...]:
     by_shard: dict[str, list[PartitionStatus]] = defaultdict(list)
     for partition, owned in sorted(owners.items()):

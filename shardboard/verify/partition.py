@@ -10,12 +10,13 @@ from redis.asyncio import Redis
 
 from audit.board_check import BOARD, BoardPart, board_differences, parts_of
 from audit.closed_boards import CLOSED, ClosedBoard, FinalCells, final_cells
-from audit.kafka_replay import LogBounds, LogReplay
+from audit.kafka_replay import LogReplay
 from audit.log_base import count_from
 from audit.log_count import LogCount
 from audit.postgres_rows import ArchivedRows
 from audit.redis_rows import Chunk, Moved
 from contracts.ids import Offset, Partition, ShardId
+from contracts.log import LogBounds
 from contracts.tops import GlobalTop
 from foundation.settings import CommonSettings
 from shardboard.verify.postgres_store import Archive, compare_archive, compare_closed, untold

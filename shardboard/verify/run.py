@@ -7,12 +7,13 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from audit.kafka_replay import LogBounds, LogReplay
+from audit.kafka_replay import LogReplay
 from audit.redis_rows import Moved
 from contracts import redis_keys
 from contracts.clock import monotonic_s, now_ms
 from contracts.exit_codes import ExitCode
 from contracts.ids import Partition, PeriodId
+from contracts.log import LogBounds
 from contracts.tops import GlobalTop, decode_global_top
 from foundation.kafka_topics import check_topic
 from foundation.redis_connect import connect

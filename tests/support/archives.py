@@ -1,7 +1,6 @@
 """One archiver's hands on a real Postgres, without Kafka; and what a snapshot for a restore must hold after a log."""
 
 import asyncio
-import zlib
 from typing import Any
 
 from archiver.place import Place
@@ -97,7 +96,7 @@ def modelled(log: list[LogRecord]) -> dict[str, Any]:
     last = log[-1]
     return {
         "head": (len(log), model.log_ms, min(model.points, SCORE_LIMIT - 1), model.counted),
-        "last": LastRecord(last.offset, last.timestamp, zlib.crc32((last.key or b"") + (last.value or b""))),
+        "last": LastRecord.of(last),
         "scores": {(p, user): cell for p, cells in model.boards.items() for user, cell in cells.items()},
         "hidden": model.hidden,
         "erased": {user16(UserId(user)): offset for user, offset in model._erased.items()},

@@ -16,6 +16,7 @@ EXCUSED: Final = {
     "contracts/clock.py": "two lines around the clock",
     "contracts/dead_letter.py": "constants",
     "contracts/demo_users.py": "constants",
+    "contracts/log.py": "two types",
     "contracts/restore.py": "one layout, which test_restored_partition.py reads and writes",
     "contracts/tokens.py": "constants, held fast in tests/contract/test_topics.py",
     "foundation/kafka_cluster.py": "one request, which every service makes at its start",

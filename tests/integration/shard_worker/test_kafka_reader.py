@@ -9,11 +9,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from contracts.ids import Offset, Partition
+from contracts.log import LogBounds
 from contracts.progress import LastRecord
 from foundation.kafka_topics import create_topics
 from foundation.settings import load_common
 from shard_worker.kafka_reader import KafkaReader
-from shard_worker.partition_state import LogBounds
 
 P, Q = Partition(0), Partition(1)
 RECORDS = 4

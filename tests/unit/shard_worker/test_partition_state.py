@@ -3,10 +3,10 @@
 import pytest
 
 from contracts.ids import Epoch, LogMs, Offset
+from contracts.log import LogBounds
 from contracts.progress import LastRecord
 from shard_worker.partition_state import (
     Instruction,
-    LogBounds,
     after_claim,
     after_refusal,
     first_offset,

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from contracts.ids import LogMs, Offset
+from contracts.log import LogBounds
 from contracts.progress import LastRecord
 from contracts.restore import RestoreSource
-from shard_worker.partition_state import LogBounds
 from shard_worker.restore_steps import (
     LOG_START,
     MOVES,
