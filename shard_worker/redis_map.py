@@ -127,18 +127,28 @@ class WorkerMap:
         if self._settings.shard not in [address.shard for address in common.shards]:
             raise NoMap("there is no shard map yet; a shard of SHARDBOARD_SHARDS makes it")
         try:
-            shard_map = await first_map(common.shards, mark)
-            entries = [ShardEntry(address.shard, address.url, WEIGHT_DEFAULT) for address in common.shards]
-            is_made = await self.store.seed(shard_map, entries)
+            is_made = await self._make(self.store, mark)
             follower.take(await self.store.read())
         except (asyncpg.PostgresError, RedisError, *AWAY) as error:
             raise NoMap(f"there is no shard map yet, and none can be made: {error or type(error).__name__}") from error
         if is_made:
-            get_log().info("map_made", partitions=mark.partitions, shards=len(entries))
+            get_log().info("map_made", partitions=mark.partitions, shards=len(common.shards))
         stored = follower.current
         if stored is None or stored.map is None:
             raise NoMap(follower.refused or "there is no shard map yet")
         return stored
+
+    async def _make(self, store: MapStore, mark: ClusterMark) -> bool:
+        addresses = self._settings.common.shards
+        try:
+            shard_map = await first_map(addresses, mark)
+        except Refused:
+            # Another worker may have made it since we looked: then Postgres had it before any shard's Redis did.
+            if (await store.read()).map is None:
+                raise
+            return False
+        entries = [ShardEntry(address.shard, address.url, WEIGHT_DEFAULT) for address in addresses]
+        return await store.seed(shard_map, entries)
 
     def _may_vouch(self, stored: StoredMap) -> bool:
         """Whether the Redis is the shard's, and we speak for it: what we keep there says so later, at any address."""

@@ -1,7 +1,7 @@
 """The map as one worker follows it, on a real Postgres and Valkey: made once, kept, refused when it went back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -18,8 +18,10 @@ from foundation.postgres_connect import connect
 from foundation.postgres_map import MapStore
 from foundation.redis_cluster_mark import ClusterMark
 from foundation.service import Refused, StopSignal
+from foundation.settings import ShardAddress
 from partitioning.ring import static_map
 from shard_worker import redis_map
+from shard_worker.redis_first_map import first_map
 from shard_worker.redis_map import NoMap, WorkerMap
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.settings import read_settings
@@ -117,6 +119,24 @@ async def test_first_worker_makes_the_map_and_keeps_each_newer_one(ground: Groun
         assert [entry.shard for entry in stored.shards] == [S1]
         await ground.store.replace_map({Partition(0): Ownership(S1, Epoch(2))}, [], version_min=0)
         await until_kept(ground, lambda kept: kept.version == 2)
+
+
+async def test_map_that_another_worker_makes_meanwhile_is_taken(
+    ground: Ground, start_valkey: StartValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All workers of a new deployment start at once: one has looked into Postgres before, and at the shards after,
+    another made the map and its shard kept it."""
+    other, expected = await start_valkey("other"), static_map(8, [S1, S2])
+
+    async def made_meanwhile(shards: Sequence[ShardAddress], mark: ClusterMark) -> ShardMap:
+        await ground.store.seed(expected, [ShardEntry(S1, ground.redis_url, 100), ShardEntry(S2, other.address, 100)])
+        async with Redis.from_url(other.address) as redis:
+            await redis.hset(redis_keys.LAST_MAP, "version", "1")
+        return await first_map(shards, mark)
+
+    monkeypatch.setattr(redis_map, "first_map", made_meanwhile)
+    async with ground.worker(SHARDS=f"s1={ground.redis_url},s2={other.address}") as worker:
+        assert (await opened(worker)).map == expected
 
 
 async def test_last_map_serves_a_start_without_postgres(ground: Ground) -> None:
