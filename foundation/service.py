@@ -1,6 +1,7 @@
 """Runs one service: logs, SIGTERM and SIGINT as a request to drain, a deadline for draining, an honest exit code."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,9 @@ from foundation.settings import CommonSettings
 
 OVERTIME_S: Final = 1.0
 """After the drain deadline, the time that cancelled tasks get to close their connections."""
+UNCOLLECTED_MAX: Final = 50_000
+"""Objects in cycles that may gather before they are looked for. What is under way, hundreds of requests of 30 objects
+each, is looked through every time, and Python's own 700 made that a fifth of the gateway's work; these are 5 MB."""
 
 
 class Refused(Exception):
@@ -84,8 +88,16 @@ def run_service(name: str, common: CommonSettings, *, serve: Callable[[StopSigna
     """Run `serve` until it returns, and return the exit code. It must return soon after its StopSignal is set."""
     configure_logs(service=name, level=common.log_level, as_json=common.is_production)
     tell_lost_connections()
+    _collect_less()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_supervise(name, serve, drain_s=common.drain_s))
+
+
+def _collect_less() -> None:
+    """Search for garbage less often, and never among what was made so far: code and settings live to the end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(UNCOLLECTED_MAX, *gc.get_threshold()[1:])
 
 
 async def _supervise(name: str, serve: Callable[[StopSignal], Awaitable[None]], *, drain_s: float) -> int:

@@ -46,6 +46,7 @@ def test_who_asks_twice_wants_it_now() -> None:
     ("behaviour", "code", "told"),
     [
         ("finishes", ExitCode.OK, "stopped"),
+        ("collects_only_what_is_new", ExitCode.OK, "stopped"),
         ("is_refused", ExitCode.REFUSED, "another deployment's Redis"),
         ("is_refused_in_a_group", ExitCode.REFUSED, "another deployment's Redis"),
         ("has_bad_settings", ExitCode.REFUSED, "SHARDBOARD_X = 'y' must be a whole number"),

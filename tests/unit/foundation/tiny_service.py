@@ -1,6 +1,7 @@
 """A service of a few lines, run as a process of its own by the tests of the service and of its logs."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Mapping
@@ -70,6 +71,14 @@ async def fails(_: StopSignal) -> None:
 async def finishes(_: StopSignal) -> None:
     get_log().info("applied", partition=3, offset=4712)
     logging.getLogger("library").warning("from a library: %s", "späte Zeile\nmit Umbruch")
+
+
+async def collects_only_what_is_new(_: StopSignal) -> None:
+    modules = gc.get_freeze_count()
+    before = gc.get_stats()[0]["collections"]
+    under_way = [[n] for n in range(10_000)]
+    assert modules > len(under_way), modules
+    assert gc.get_stats()[0]["collections"] == before
 
 
 def _say_ready() -> None:
