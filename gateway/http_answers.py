@@ -16,6 +16,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 JSON_TYPE: Final = (b"content-type", b"application/json")
 ID: Final = "shardboard.id"
 """Where in the scope the changing part of a path is."""
+TRANSPORT: Final = "shardboard.transport"
+"""Where in the scope the connection is, for an endpoint that writes more than its task sends."""
 CLOSE: Final = (b"connection", b"close")
 _PROBLEM_TYPE: Final = (b"content-type", MEDIA_TYPE.encode())
 _NO_STORE: Final = (b"cache-control", b"no-store")

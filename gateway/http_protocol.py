@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from contracts.clock import monotonic_s
 from contracts.problems import HEADERS_TOO_LARGE, HEADERS_TOO_SLOW, MALFORMED_REQUEST, MEDIA_TYPE
+from gateway.http_answers import TRANSPORT
 from gateway.problem import Problem
 
 HEADERS_BYTES_MAX: Final = 32 * 1024
@@ -81,6 +82,7 @@ class GuardedProtocol(HttpToolsProtocol):
         # Two readers that choose differently between two framings would see different requests (RFC 9112 §11.2).
         if framings > 1:
             raise _Refused
+        self.scope[TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -17,15 +17,16 @@ from foundation.metrics import Metrics
 from gateway.board_bytes import BoardAnswer, answer_of
 from gateway.board_query import BoardQuery
 from gateway.board_shelf import BoardShelf
-from gateway.http_answers import Receive, Scope, Send, header_of, send_problem
+from gateway.http_answers import TRANSPORT, Receive, Scope, Send, header_of, send_problem
 from gateway.http_boards import RETRY_AFTER, BoardReader
 from gateway.http_guard import caller_if_any
+from gateway.http_stream_clients import Client, Topic
 from gateway.own_place import Watch
 from gateway.problem import Problem
 from gateway.read_queries import split_user
 from gateway.redis_own_places import OwnPlaces
 from gateway.settings import PERIODIC_CHECK_S, SSE_BEAT_S, STREAM_LIMIT
-from gateway.stream_state import HELLO, Cursor, Frame, Trail, beat_bytes, farewell_bytes, first_frame, next_frame
+from gateway.stream_state import HELLO, beat_bytes, farewell_bytes, first_frame, next_frame
 from gateway.token_rules import Caller
 
 RETRY_MS_MIN: Final = 500
@@ -36,36 +37,6 @@ _HEADERS: Final = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
-
-
-class Client:
-    """One open stream. Its request's task sends; the hub wakes it."""
-
-    __slots__ = ("cursor", "is_gone", "waiter")
-
-    def __init__(self) -> None:
-        self.cursor = Cursor()
-        self.is_gone = False
-        self.waiter: asyncio.Future[None] | None = None
-
-    def wake(self) -> None:
-        """There may be something to send."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
-
-
-class Topic:
-    """One period as asked for, the frame that its clients should have, and the clients."""
-
-    __slots__ = ("beat", "board", "clients", "frame", "query", "trail")
-
-    def __init__(self, query: BoardQuery, board: PeriodId, *, frame: Frame, beat: bytes) -> None:
-        self.query = query
-        self.board = board
-        self.frame = frame
-        self.trail = Trail(frame)
-        self.beat = beat
-        self.clients: set[Client] = set()
 
 
 class StreamHub:
@@ -113,16 +84,13 @@ class StreamHub:
                 if is_changed or self._reader.periods.resolve(topic.query, at_ms) != topic.board:
                     self._refresh(topic)
                 if is_beat:
-                    for client in topic.clients:
-                        client.cursor.owes_beat = True
-                        client.wake()
+                    topic.show_life()
 
     def drain(self) -> None:
         """Say farewell to every client; each stream ends by itself."""
         self._is_draining = True
         for topic in self._topics.values():
-            for client in topic.clients:
-                client.wake()
+            topic.wake_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one stream until the client goes or the gateway drains."""
@@ -137,9 +105,9 @@ class StreamHub:
             self._close_if_empty(topic)
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             return await send({"type": "http.response.body", "body": b""})
-        client = Client()
+        client = Client(scope.get(TRANSPORT))
         client.cursor.resume(topic.frame, header_of(scope, b"last-event-id") or b"", trail=topic.trail)
-        topic.clients.add(client)
+        topic.add(client)
         self._clients += 1
         watch = None if user is None else self._follow(user, client, topic=topic, caller=caller_if_any(scope))
         watching = asyncio.create_task(_watch(receive, client), name="watch stream")
@@ -150,7 +118,7 @@ class StreamHub:
         finally:
             watching.cancel()
             self._clients -= 1
-            topic.clients.discard(client)
+            topic.remove(client)
             self._close_if_empty(topic)
             if watch is not None and self._own_places is not None:
                 self._own_places.remove(watch)
@@ -175,7 +143,7 @@ class StreamHub:
 
         def tell(data: bytes) -> None:
             client.cursor.own = data
-            client.wake()
+            topic.tell(client)
 
         is_self = caller is not None and caller.subject == user
         watch = Watch(user, board=lambda: topic.board, is_self=is_self, tell=tell)
@@ -215,10 +183,7 @@ class StreamHub:
         frame = next_frame(topic.frame, answer, body=ready.body)
         topic.board, topic.beat = board, beat_bytes(answer)
         if frame is not topic.frame:
-            topic.frame = frame
-            topic.trail.add(frame)
-            for client in topic.clients:
-                client.wake()
+            topic.show(frame)
 
     def _answer(self, board: PeriodId, at_ms: int) -> BoardAnswer:
         top = self._shelf.board(board, is_current=self._reader.periods.is_current(board, at_ms))
@@ -228,7 +193,7 @@ class StreamHub:
         )  # fmt: skip
 
     def _close_if_empty(self, topic: Topic) -> None:
-        if not topic.clients and self._topics.get(topic.query.period) is topic:
+        if len(topic) == 0 and self._topics.get(topic.query.period) is topic:
             del self._topics[topic.query.period]
 
 
