@@ -6,13 +6,14 @@ from typing import Final
 from archiver.closing import is_final
 from archiver.postgres_migrate import LOCK_CLASS
 from contracts.ids import Offset, Partition, PeriodId
+from contracts.tops import GLOBAL_TOP_ROWS
 from foundation.postgres_connect import Connection
 from foundation.postgres_sql import statements
 
 BOARDS_LOCK: Final = 2
 """Held while a board is copied (closed, or a snapshot of it taken) and while a user is erased: a copy must not bring
 back a user whose rows are being deleted. Lasts until the transaction's end."""
-SNAPSHOT_ROWS: Final = 100
+SNAPSHOT_ROWS: Final = GLOBAL_TOP_ROWS
 """As the largest `limit` of GET /leaderboard."""
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from contracts.ids import PeriodId
-from contracts.tops import GlobalTop
+from contracts.tops import GLOBAL_TOP_ROWS, GlobalTop
 
 _NO_CACHE: Final = (b"cache-control", b"no-cache")
 
@@ -23,7 +23,7 @@ class BoardEntry(msgspec.Struct, frozen=True):
     score: int
     previous_rank: int | UnsetType | None = UNSET
     """The rank when the last closed day ended: on that day's board for a daily one, on this board for others. null: not
-    there then, or below its first hundred; absent: nothing to compare with."""
+    there then, or not among the first hundred that are noted; absent: not known, or nothing to compare with."""
 
 
 class BoardAnswer(msgspec.Struct, frozen=True):
@@ -67,12 +67,13 @@ class PreviousRanks:
     """Ranks of a board's users some time ago."""
 
     ranks: Mapping[str, int | None] = field(default_factory=dict)
-    is_whole: bool = False
-    """Whether who is not among them was not there; else it is not known."""
+    are_first_rows: bool = False
+    """Whether these are the board's first hundred: who is not among them was not there. Else that is not known."""
 
-    def of(self, user_id: str) -> int | UnsetType | None:
-        """The user's rank then."""
-        return self.ranks.get(user_id, None if self.is_whole else UNSET)
+    def of(self, user_id: str, rank: int) -> int | UnsetType | None:
+        """The rank then of a user who has this one now. Where the first hundred were noted, nothing is known of those
+        who are below them now as well."""
+        return self.ranks.get(user_id, None if self.are_first_rows and rank <= GLOBAL_TOP_ROWS else UNSET)
 
 
 NO_PREVIOUS: Final = PreviousRanks()
@@ -88,7 +89,7 @@ def answer_of(top: GlobalTop, limit: int, *, is_behind: bool, previous: Previous
         stale=is_behind or bool(top.stale_shards),
         stale_shards=top.stale_shards,
         entries=tuple(
-            BoardEntry(rank, row.user_id, row.name, row.score, previous.of(row.user_id))
+            BoardEntry(rank, row.user_id, row.name, row.score, previous.of(row.user_id, rank))
             for rank, row in zip(top.ranks[:limit], top.rows[:limit], strict=True)
         ),
     )

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from contracts.clock import monotonic_s, now_ms
+from contracts.clock import now_ms
 from contracts.ids import UserId
 from contracts.periods import Period, PeriodCalendar
 from contracts.problems import ARCHIVE_UNAVAILABLE, NOT_FOUND, SHARD_UNAVAILABLE
@@ -19,12 +19,12 @@ from gateway.cursors import BadCursor, CursorSigner
 from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, id_in, send_answer, send_problem
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_if_any
-from gateway.postgres_closed import ArchiveAway, ClosedBoards
+from gateway.postgres_beside import BesideReader
+from gateway.postgres_closed import ArchiveAway
 from gateway.problem import Problem
 from gateway.rank_counts import Place
-from gateway.ranked import Ranked, RankedPage, RankedRow
+from gateway.ranked import Ranked, RankedPage
 from gateway.read_answers import (
-    Names,
     PageAnswer,
     board_answer,
     filtered_answer,
@@ -48,8 +48,6 @@ from gateway.redis_shards import ShardsAway
 
 RETRY_AFTER: Final = (b"retry-after", b"1")
 """A shard that restarts, or fails over, is back within some seconds."""
-NAMES_PAUSE_S: Final = 2.0
-"""Names are left out for so long after the archive did not tell any: a page need not wait for them each time."""
 _HEADERS: Final = (JSON_TYPE, (b"cache-control", b"no-store"))
 _encoder = msgspec.json.Encoder()
 _Answer = TypeVar("_Answer")
@@ -59,14 +57,13 @@ class ReadDesk:
     """What the reading routes share."""
 
     def __init__(
-        self, boards: AnyBoard, closed: ClosedBoards, *, calendar: PeriodCalendar, signer: CursorSigner
+        self, boards: AnyBoard, beside: BesideReader, *, calendar: PeriodCalendar, signer: CursorSigner
     ) -> None:
         self.calendar = calendar
         self.periods = CurrentPeriods(calendar)
         self.signer = signer
+        self.beside = beside
         self._boards = boards
-        self._closed = closed
-        self._no_names_before_s = 0.0
 
     async def answer(self, send: Send, made: Awaitable[msgspec.Struct | Problem]) -> None:
         """Send what is made, or the problem; also that of a shard or an archive that is away."""
@@ -87,21 +84,6 @@ class ReadDesk:
     async def read(self, period: Period, read: Callable[[Ranks], Awaitable[_Answer]]) -> tuple[_Answer, bool]:
         """What `read` says of the board, and whether it is closed. Raises ShardsAway, ArchiveAway."""
         return await self._boards.read(period, read, now_ms=now_ms())
-
-    async def names(self, users: Iterable[UserId]) -> Names:
-        """The names that the archive has; none while it is away."""
-        wanted = list(users)
-        if not wanted or not self._closed.exists or monotonic_s() < self._no_names_before_s:
-            return {}
-        try:
-            return await self._closed.names(wanted)
-        except ArchiveAway:
-            self._no_names_before_s = monotonic_s() + NAMES_PAUSE_S
-            return {}
-
-    async def names_of_rows(self, rows: Iterable[RankedRow]) -> Names:
-        """As `names`, of those whose partition did not tell it."""
-        return await self.names(each.row.user_id for each in rows if isinstance(each.row.name, bool))
 
     async def place(self, scope: Scope, period: Period) -> tuple[Place, int | None] | Problem:
         """The place of the user in the path, which a hidden user may see of himself, and the log time of it."""
@@ -139,8 +121,8 @@ class RankEndpoint(_QueryEndpoint):
         if isinstance(found, Problem):
             return found
         place, as_of_ms = found
-        names = await self._desk.names([place.user_id])
-        return rank_answer(period.id, place, name=names.get(place.user_id), as_of_ms=as_of_ms)
+        beside = await self._desk.beside.of_rows(period.id, [row_of(place)])
+        return rank_answer(period.id, place, beside=beside, as_of_ms=as_of_ms)
 
 
 class AroundEndpoint(_QueryEndpoint):
@@ -165,8 +147,8 @@ class AroundEndpoint(_QueryEndpoint):
         )
         rows = (*above.rows, row_of(place), *below.rows)
         page = RankedPage(rows, is_end=below.is_end, total=place.total, as_of_ms=as_of_ms)
-        names = await desk.names_of_rows(rows)
-        return page_answer(period.id, page, is_top=above.is_end, names=names, signer=desk.signer, now_ms=now_ms())
+        beside = await desk.beside.of_rows(period.id, rows)
+        return page_answer(period.id, page, is_top=above.is_end, beside=beside, signer=desk.signer, now_ms=now_ms())
 
     async def _side(self, period: Period, mark: Mark, *, limit: int, is_back: bool) -> RankedPage:
         if limit == 0:
@@ -203,7 +185,8 @@ class RanksEndpoint:
         if isinstance(period, Problem):
             return period
         ranked = await _ranks_of(self._desk, period, users=users, scope=scope)
-        return friends_answer(period.id, ranked, asked=users, names=await self._desk.names(ranked.places))
+        beside = await self._desk.beside.of_rows(period.id, map(row_of, ranked.places.values()))
+        return friends_answer(period.id, ranked, asked=users, beside=beside)
 
 
 class WalkEndpoint(_QueryEndpoint):
@@ -222,7 +205,8 @@ class WalkEndpoint(_QueryEndpoint):
             return period
         if query.users is not None:
             ranked = await _ranks_of(desk, period, users=query.users, scope=scope)
-            return filtered_answer(period.id, ranked, names=await desk.names(ranked.places))
+            beside = await desk.beside.of_rows(period.id, map(row_of, ranked.places.values()))
+            return filtered_answer(period.id, ranked, beside=beside)
         if query.score is not None:
             return await self._page(period, above_all_of(query.score), limit=query.limit)
         if query.rank is None:
@@ -236,7 +220,7 @@ class WalkEndpoint(_QueryEndpoint):
         page, is_closed = await self._desk.read(period, lambda board: board.page(period.id, None, limit=limit))
         if page.total == 0 and not is_closed:
             return unknown_period(period.id)
-        return board_answer(period.id, page, names=await self._desk.names_of_rows(page.rows))
+        return board_answer(period.id, page, names=await self._desk.beside.names_of_rows(page.rows))
 
     async def _after_cursor(self, query: WalkQuery, text: str) -> PageAnswer | Problem:
         desk = self._desk
@@ -272,9 +256,9 @@ class WalkEndpoint(_QueryEndpoint):
         return await self._answer(period, page, is_top=is_top)
 
     async def _answer(self, period: Period, page: RankedPage, *, is_top: bool) -> PageAnswer:
-        names = await self._desk.names_of_rows(page.rows)
+        beside = await self._desk.beside.of_rows(period.id, page.rows)
         return page_answer(
-            period.id, page, is_top=is_top, names=names, signer=self._desk.signer, now_ms=now_ms()
+            period.id, page, is_top=is_top, beside=beside, signer=self._desk.signer, now_ms=now_ms()
         )  # fmt: skip
 
 

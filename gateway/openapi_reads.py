@@ -69,7 +69,11 @@ def _get_board() -> Document:
             *_AWAY, BOARD_UNAVAILABLE, UNAUTHENTICATED,
         ),
         "description": "Without `cursor`, `rank`, `score` and `users` the top, from memory: a BoardAnswer. With one of "
-        "them a PageAnswer: a page of the whole board, or only the users named, with ranks as they are now.",
+        "them a PageAnswer: a page of the whole board, or only the users named, with ranks as they are now. "
+        "Entries of a board that goes on carry `previous_rank`, here and in every answer with ranks of users: that of "
+        "the last closed day, on its board for a daily one, else on this board when that day ended. null: not there "
+        "then, or not among the first hundred, which are noted of other than daily boards; absent: not known, or "
+        "nothing to compare with.",
         "security": _SELF,
         "parameters": [
             period_parameter(),

@@ -24,6 +24,7 @@ class MovementReader:
         shelf: BoardShelf,
         archive: ClosedBoards,
         *,
+        movements: Movements,
         calendar: PeriodCalendar,
         current: Callable[[], set[PeriodId]],
         on_change: Callable[[set[PeriodId]], None],
@@ -34,7 +35,7 @@ class MovementReader:
         self._calendar = calendar
         self._current = current
         self._on_change = on_change
-        self._movements = Movements()
+        self._movements = movements
 
     async def run(self) -> NoReturn:
         """Look again and again."""

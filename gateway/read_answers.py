@@ -1,19 +1,33 @@
 """What the reading routes answer: places, pages, friends. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from contracts.board_reads import Row
 from contracts.ids import LogMs, PeriodId, UserId
 from contracts.ranking import OrderKey, competition_ranks
-from gateway.board_bytes import BoardAnswer, BoardEntry
+from gateway.board_bytes import NO_PREVIOUS, BoardAnswer, BoardEntry, PreviousRanks
 from gateway.board_walk import key_of
 from gateway.cursors import LIFE_MS, Cursor, CursorSigner
 from gateway.rank_counts import Place
 from gateway.ranked import Ranked, RankedPage, RankedRow
 
 Names = Mapping[UserId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What entries carry beside places."""
+
+    names: Names
+    previous: PreviousRanks = NO_PREVIOUS
+
+    def name_of(self, row: Row) -> str | None:
+        """A name that came with the row is the newest."""
+        return self.names.get(row.user_id) if isinstance(row.name, bool) else row.name
 
 
 class RankAnswer(msgspec.Struct, frozen=True):
@@ -35,6 +49,8 @@ class RankAnswer(msgspec.Struct, frozen=True):
     """Unix ms of log time up to which every partition's actions are contained."""
     exact: bool = True
     """A hidden user, who alone sees this place, is told nothing else than everybody: the parked score's place."""
+    previous_rank: int | UnsetType | None = UNSET
+    """As entries of boards have it."""
 
 
 class PageAnswer(msgspec.Struct, frozen=True):
@@ -60,6 +76,8 @@ class FriendEntry(msgspec.Struct, frozen=True):
     user_id: str
     name: str | None
     score: int
+    previous_rank: int | UnsetType | None = UNSET
+    """As entries of boards have it, on the whole board."""
 
 
 class RanksAnswer(msgspec.Struct, frozen=True):
@@ -73,23 +91,24 @@ class RanksAnswer(msgspec.Struct, frozen=True):
     """Who is not on the board."""
 
 
-def rank_answer(period: PeriodId, place: Place, *, name: str | None, as_of_ms: int | None) -> RankAnswer:
+def rank_answer(period: PeriodId, place: Place, *, beside: Beside, as_of_ms: int | None) -> RankAnswer:
     """One place."""
     return RankAnswer(
         period=period,
         user_id=place.user_id,
-        name=name,
+        name=beside.names.get(place.user_id),
         rank=place.rank,
         score=place.score,
         total=place.total,
         percentile=place.percentile,
         to_next=place.to_next,
         as_of=as_of_ms,
+        previous_rank=beside.previous.of(place.user_id, place.rank),
     )
 
 
 def page_answer(
-    period: PeriodId, page: RankedPage, *, is_top: bool, names: Names, signer: CursorSigner, now_ms: int
+    period: PeriodId, page: RankedPage, *, is_top: bool, beside: Beside, signer: CursorSigner, now_ms: int
 ) -> PageAnswer:
     """A page. `page.is_end` is about its lower end, `is_top` about its upper one."""
     rows = page.rows
@@ -97,7 +116,7 @@ def page_answer(
         period=period,
         total=page.total,
         as_of=page.as_of_ms,
-        entries=entries_of(rows, names),
+        entries=entries_of(rows, beside),
         next=None if page.is_end or not rows else cursor_at(period, rows[-1].row, signer=signer, now_ms=now_ms),
         previous=None
         if is_top or not rows
@@ -114,11 +133,11 @@ def board_answer(period: PeriodId, page: RankedPage, *, names: Names) -> BoardAn
         complete=True,
         stale=False,
         stale_shards=(),
-        entries=entries_of(page.rows, names),
+        entries=entries_of(page.rows, Beside(names)),
     )
 
 
-def friends_answer(period: PeriodId, ranked: Ranked, *, asked: Iterable[UserId], names: Names) -> RanksAnswer:
+def friends_answer(period: PeriodId, ranked: Ranked, *, asked: Iterable[UserId], beside: Beside) -> RanksAnswer:
     """Some users ranked globally and among themselves."""
     ordered = in_order(ranked.places.values())
     among = competition_ranks([place.score for place in ordered])
@@ -127,30 +146,40 @@ def friends_answer(period: PeriodId, ranked: Ranked, *, asked: Iterable[UserId],
         total=max((place.total for place in ordered), default=0),
         as_of=ranked.as_of_ms,
         entries=tuple(
-            FriendEntry(place.rank, rank_among, place.user_id, names.get(place.user_id), place.score)
+            FriendEntry(
+                place.rank,
+                rank_among,
+                place.user_id,
+                beside.names.get(place.user_id),
+                place.score,
+                beside.previous.of(place.user_id, place.rank),
+            )
             for rank_among, place in zip(among, ordered, strict=True)
         ),
         missing=tuple(user for user in asked if user not in ranked.places),
     )
 
 
-def filtered_answer(period: PeriodId, ranked: Ranked, *, names: Names) -> PageAnswer:
+def filtered_answer(period: PeriodId, ranked: Ranked, *, beside: Beside) -> PageAnswer:
     """The board with some users only, with their ranks on the whole of it."""
     ordered = in_order(ranked.places.values())
     return PageAnswer(
         period=period,
         total=max((place.total for place in ordered), default=0),
         as_of=ranked.as_of_ms,
-        entries=tuple(BoardEntry(p.rank, p.user_id, names.get(p.user_id), p.score) for p in ordered),
+        entries=entries_of(map(row_of, ordered), beside),
         next=None,
         previous=None,
     )
 
 
-def entries_of(rows: Iterable[RankedRow], names: Names) -> tuple[BoardEntry, ...]:
-    """Rows as boards show them; a name that came with the row is the newest."""
+def entries_of(rows: Iterable[RankedRow], beside: Beside) -> tuple[BoardEntry, ...]:
+    """Rows as boards show them."""
     return tuple(
-        BoardEntry(each.rank, each.row.user_id, _name(each.row, names), each.row.score) for each in rows
+        BoardEntry(
+            rank, row.user_id, beside.name_of(row), row.score, beside.previous.of(row.user_id, rank)
+        )
+        for rank, row in ((each.rank, each.row) for each in rows)
     )  # fmt: skip
 
 
@@ -171,7 +200,3 @@ def cursor_at(period: PeriodId, row: Row, *, signer: CursorSigner, now_ms: int, 
 
 def _key(place: Place) -> OrderKey:
     return key_of(Row(place.user_id, place.score, place.scored_at))
-
-
-def _name(row: Row, names: Names) -> str | None:
-    return names.get(row.user_id) if isinstance(row.name, bool) else row.name

@@ -17,6 +17,8 @@ from gateway.http_bodies import BodyReader
 from gateway.http_periods import PeriodsEndpoint
 from gateway.http_reads import AroundEndpoint, RankEndpoint, RanksEndpoint, ReadDesk, WalkEndpoint
 from gateway.http_receipts import ReceiptEndpoint
+from gateway.movements import Movements
+from gateway.postgres_beside import BesideReader
 from gateway.postgres_closed import ClosedBoards
 from gateway.redis_any_board import AnyBoard
 from gateway.redis_kept_map import know_kept_map
@@ -38,11 +40,13 @@ class ReadSide:
         self._maps = MapFollower(self._store)
         self._shards = ShardReads(self._maps)
         self.archive = ClosedBoards(common.postgres_url, mark=lambda: self._mark)
+        self.movements = Movements()
+        """Ranks of before; a MovementReader keeps them."""
         ranks = ShardRanks(self._shards)
         boards = AnyBoard(ranks, self.archive, rules=common.rules)
         self._secret = settings.authority.ticket_secret or settings.tokens.secret
         self._signer = signer = CursorSigner(self._secret or secrets.token_hex(SECRET_BYTES_MIN))
-        desk = ReadDesk(boards, self.archive, calendar=common.calendar, signer=signer)
+        desk = ReadDesk(boards, BesideReader(self.archive, self.movements), calendar=common.calendar, signer=signer)
         self.walk = WalkEndpoint(desk)
         """What GET /leaderboard cannot answer from memory."""
         self.own_places = OwnPlaces(desk)

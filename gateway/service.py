@@ -75,6 +75,7 @@ class Gateway:
         self._movements = MovementReader(
             self._shelf,
             self._reads.archive,
+            movements=self._reads.movements,
             calendar=common.calendar,
             current=lambda: {reader.periods.current(kind, now_ms()).id for kind in common.calendar.kinds},
             on_change=self._hub.boards_changed,

@@ -62,11 +62,19 @@ const moment = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "nume
 export const formatMoment = (ms) => moment.format(ms);
 
 /** Places gained since the last closed day: "▲2", "▼1", "=", "new"; nothing where there is nothing to compare with. */
-export function formatShift(rank, previousRank) {
+function formatShift(rank, previousRank) {
   if (previousRank === undefined) return { text: "", spoken: "" };
   if (previousRank === null) return { text: "new", spoken: "new since the last closed day" };
   const gained = previousRank - rank;
   if (gained === 0) return { text: "=", spoken: "same rank as on the last closed day" };
   const places = `${Math.abs(gained)} ${Math.abs(gained) === 1 ? "place" : "places"}`;
   return gained > 0 ? { text: `▲${gained}`, spoken: `up ${places} since the last closed day` } : { text: `▼${-gained}`, spoken: `down ${places} since the last closed day` };
+}
+
+/** Write an entry's movement into an element of its row. */
+export function showShift(element, entry) {
+  const { text, spoken } = formatShift(entry.rank, entry.previous_rank);
+  if (element.textContent !== text) element.textContent = text;
+  element.title = spoken;
+  element.classList.toggle("is-loss", text.startsWith("▼"));
 }

@@ -2,7 +2,7 @@
  * Rows that do not move: neighbours and pages. All text is set with textContent.
  */
 
-import { formatScore } from "./format.js";
+import { formatScore, showShift } from "./format.js";
 
 /** Show these entries in this order; the one of `ownId` is marked. */
 export function showPlainRows(body, template, { entries, ownId = null }) {
@@ -13,6 +13,7 @@ export function showPlainRows(body, template, { entries, ownId = null }) {
     row.querySelector(".name").textContent = name;
     row.querySelector(".name").title = name;
     row.querySelector(".user-id").textContent = name === entry.user_id ? "" : entry.user_id;
+    showShift(row.querySelector(".shift"), entry);
     row.querySelector(".points").textContent = formatScore(entry.score);
     if (entry.user_id === ownId) {
       row.classList.add("is-own");

@@ -4,7 +4,7 @@
  * Nothing moves for readers who asked for reduced motion. All text is set with textContent.
  */
 
-import { formatDelta, formatScore, formatShift } from "./format.js";
+import { formatDelta, formatScore, showShift } from "./format.js";
 
 const SLIDE_MS = 450;
 const COUNT_MS = 450;
@@ -103,10 +103,7 @@ class Row {
     setText(this.#parts.name, name);
     setText(this.#parts.userId, name === entry.user_id ? "" : entry.user_id);
     this.#parts.name.title = name;
-    const shift = formatShift(entry.rank, entry.previous_rank);
-    setText(this.#parts.shift, shift.text);
-    this.#parts.shift.title = shift.spoken;
-    this.#parts.shift.classList.toggle("is-loss", shift.text.startsWith("▼"));
+    showShift(this.#parts.shift, entry);
     this.element.dataset.medal = entry.rank <= MEDAL_RANK_MAX ? String(entry.rank) : "";
     this.#parts.bar.style.transform = `scaleX(${Math.min(1, Math.max(0, share)).toFixed(4)})`;
     if (this.#isNew) {

@@ -15,8 +15,8 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>&amp;\u202e"
 ID = "a/b?<b>#"
 
 
-def entry(rank: int, user: str, *, score: int, name: str | None = None) -> dict[str, Any]:
-    return {"rank": rank, "user_id": user, "name": name, "score": score}
+def entry(rank: int, user: str, *, score: int, name: str | None = None, **more: object) -> dict[str, Any]:
+    return {"rank": rank, "user_id": user, "name": name, "score": score, **more}
 
 
 def page_of(*entries: dict[str, Any], following: str | None = None, previous: str | None = None) -> Answer:
@@ -35,7 +35,9 @@ def script_own(server: BoardServer, rank: int) -> None:
     place = {"rank": rank, "score": 40, "total": 1_234, "to_next": 5}
     server.reads[f"{path}/rank{query}"] = Answer(200, place)
     around = page_of(
-        entry(rank - 1, "up", score=45, name=HOSTILE), entry(rank, ID, score=40), entry(rank + 1, HOSTILE, score=39)
+        entry(rank - 1, "up", score=45, name=HOSTILE),
+        entry(rank, ID, score=40, previous_rank=rank + 3),
+        entry(rank + 1, HOSTILE, score=39),
     )
     server.reads[f"{path}/around{query}&before=2&after=2"] = around
 
@@ -63,6 +65,7 @@ async def test_the_own_row_stands_between_its_neighbours_and_follows_the_stream(
     )  # fmt: skip
     await expect(page.locator("#own-rows .name")).to_have_text([HOSTILE, ID, HOSTILE])
     await expect(page.locator("#own-rows tr.is-own .medal")).to_have_text("17")
+    await expect(page.locator("#own-rows .shift")).to_have_text(["", "▲3", ""])
     server.push_raw(own_event(1, to_next=None))
     await expect(page.locator("#own-text")).to_contain_text("Nobody is above you.")
     server.push_raw(own_event(None))

@@ -20,9 +20,10 @@ def test_only_new_users_and_boards_are_looked_up() -> None:
     boards[TODAY] = ["a", "b", "c"]
     assert (movements.unknown_users(boards), movements.unknown_boards(boards)) == (["c"], [])
     previous = movements.previous(boards)
-    assert previous == {TODAY: PreviousRanks({"a": 7, "b": None}), ALL: PreviousRanks({"a": 3}, is_whole=True)}
-    assert [previous[TODAY].of(user) for user in "abc"] == [7, None, UNSET]
-    assert [previous[ALL].of(user) for user in "az"] == [3, None]
+    assert previous == {TODAY: PreviousRanks({"a": 7, "b": None}), ALL: PreviousRanks({"a": 3}, are_first_rows=True)}
+    assert [previous[TODAY].of(user, 1) for user in "abc"] == [7, None, UNSET]
+    assert [previous[ALL].of(user, 100) for user in "az"] == [3, None]
+    assert [previous[ALL].of(user, 101) for user in "az"] == [3, UNSET]
 
 
 def test_another_day_begins_anew_and_the_day_itself_is_compared_with_nothing() -> None:
