@@ -24,6 +24,7 @@ from foundation.redis_connect import connect
 from shard_worker.move_pages import Digest
 from shard_worker.move_steps import Event, Order
 from shard_worker.redis_move_sides import Side, Source, compare
+from shard_worker.redis_move_wire import PROTOCOL, Wire
 from shard_worker.redis_restore import PartitionMaker
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.restore_steps import Cause, Loss, Start
@@ -54,6 +55,8 @@ class Servers:
 
     source: Redis
     target: Redis
+    mover: tuple[Redis, Redis]
+    """To the same servers, as a mover connects."""
     users: int
     epoch: int = 1
     pauses_s: list[float] = field(default_factory=list)
@@ -116,10 +119,11 @@ async def move_all(servers: Servers) -> None:
 
 async def move_one(servers: Servers, partition: Partition) -> float:
     """As a handover does it; how long the partition stood still."""
+    source_redis, target_redis = servers.mover
     order = Order(partition, S1, S2, Epoch(servers.epoch), Epoch(1))
-    source = Source(ShardRedis(servers.source, shard=S1, writer="w2"), partition)
-    shard = ShardRedis(servers.target, shard=S2, writer="w2")
-    target = Side(shard, partition, role="target")
+    source = Source(ShardRedis(source_redis, shard=S1, writer="w2"), partition, wire=Wire(source_redis))
+    shard = ShardRedis(target_redis, shard=S2, writer="w2")
+    target = Side(shard, partition, role="target", wire=Wire(target_redis))
     maker = PartitionMaker(shard, partition, epoch=order.epoch, shard_id=S2, state=State.COPYING)
     began_s = perf_counter()
     event, inventory = await source.fence(order, maker.token)
@@ -128,10 +132,12 @@ async def move_one(servers: Servers, partition: Partition) -> float:
     await maker.wipe(ABSENT)
     read = Digest()
     async for pages in source.pages(maker.token, inventory, digest=read):
-        await maker.write_pages(pages)
+        await maker.write_pages(pages, wire=target.wire)
     fault, position = await compare(source, target, token=maker.token, read=read)
     assert fault is None, fault
     await maker.own(position.start)
+    for side in (source, target):
+        await side.wire.close()
     return perf_counter() - began_s
 
 
@@ -254,11 +260,14 @@ async def both(folder: Path, users: int) -> AsyncIterator[Servers]:
             server = ValkeyServer(folder / name, port=free_ports(1)[0], name=name)
             started.append(server)
             await server.start()
+        addresses = [server.address for server in started]
         async with (
-            connect(started[0].address, socket_timeout_s=WAIT_S) as source,
-            connect(started[1].address, socket_timeout_s=WAIT_S) as target,
+            connect(addresses[0], socket_timeout_s=WAIT_S) as source,
+            connect(addresses[1], socket_timeout_s=WAIT_S) as target,
+            connect(addresses[0], socket_timeout_s=WAIT_S, protocol=PROTOCOL) as mover_source,
+            connect(addresses[1], socket_timeout_s=WAIT_S, protocol=PROTOCOL) as mover_target,
         ):
-            servers = Servers(source, target, users)
+            servers = Servers(source, target, (mover_source, mover_target), users)
             await servers.fill()
             await ShardRedis(target, shard=S2, writer="w2").load_functions()
             yield servers

@@ -6,7 +6,7 @@ that the URL itself holds no secret.
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from redis.asyncio import Connection, Redis, SSLConnection, UnixDomainSocketConnection
@@ -22,8 +22,14 @@ SOCKET_TIMEOUT_S: Final = 5.0
 CONNECTIONS_MAX: Final = 16
 
 
-def connect(url: str, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, connections_max: int = CONNECTIONS_MAX) -> Redis:
-    """A client of its own, replies as bytes, RESP3. It connects at the first command.
+def connect(
+    url: str,
+    *,
+    socket_timeout_s: float = SOCKET_TIMEOUT_S,
+    connections_max: int = CONNECTIONS_MAX,
+    protocol: Literal[2, 3] = 3,
+) -> Redis:
+    """A client of its own, replies as bytes. It connects at the first command.
 
     Retries are off: a call whose reply was lost may have been carried out, and only the caller knows what that means.
     A caller that is cancelled while a reply is under way leaves no reply behind: redis-py drops that connection.
@@ -32,7 +38,7 @@ def connect(url: str, *, socket_timeout_s: float = SOCKET_TIMEOUT_S, connections
     client = Redis.from_url(
         address,
         credential_provider=credentials,
-        protocol=3,
+        protocol=protocol,
         retry=None,
         socket_timeout=socket_timeout_s,
         socket_connect_timeout=CONNECT_TIMEOUT_S,

@@ -6,19 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from contracts.ids import LogMs, Offset
 from contracts.progress import LastRecord
 from shard_worker.replies import BadReply
 from shard_worker.restore_steps import Start
 
-ROWS_MAX: Final = 2_000
-"""Of one page: 2 to 4 ms of a server's time on either side. Nobody else may have to wait for 20 ms, even where a core
-is several times slower. `ROWS_MAX` of 70_move.lua."""
+Words = tuple[bytes, ...]
+"""A command."""
+ROWS_MAX: Final = 5000
+"""Of one page: some 1 ms of the source's time and 3 ms of the target's. Nobody else may wait for 20 ms, even
+where a core is several times slower."""
 PAGES_IN_FLIGHT: Final = 4
 """Asked for in one round trip, while as many are written: neither server waits for the other, and a worker holds some
-2 MB of each move."""
+5 MB of each move."""
 SCORES: Final = "scores:"
-SCORED_AT: Final = "scored_at:"
+_encode: Final = msgspec.msgpack.Encoder().encode
+_WRITES: Final = {"zset": b"ZADD", "hash": b"HSET", "set": b"SADD"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,87 +75,105 @@ class Request:
     kind: str
     key: str
     cursor: str = "0"
-    is_rank: bool = False
+
+    @property
+    def is_rank(self) -> bool:
+        """Whether the page is the same on every server."""
+        return self.kind == "zset"
+
+    def command(self, prefix: bytes) -> Words:
+        """What reads it."""
+        key, first = prefix + self.key.encode(), self.cursor.encode()
+        if self.is_rank:
+            return (b"ZRANGE", key, first, b"%d" % (int(first) + ROWS_MAX - 1), b"WITHSCORES")
+        return (b"HSCAN" if self.kind == "hash" else b"SSCAN", key, first, b"COUNT", b"%d" % ROWS_MAX)
+
+    def page(self, reply: Any) -> tuple["Page", str]:
+        """What the server answered, and the cursor of the key's next page: "0" if there is none, or it needs none."""
+        cursor, words = (b"0", reply) if self.is_rank else reply
+        return Page(self.kind, self.key, words), cursor.decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of one key, as the source packed them."""
+    """Rows of one key."""
 
     kind: str
     key: str
-    rows: int
-    """Those of the hash beside a board are counted too."""
-    packed: bytes
+    words: list[bytes]
+    """Member and score, field and value, or member; one after the other."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.words) if self.kind == "set" else len(self.words) // 2
+
+    @property
+    def digest(self) -> int:
+        """Hash of the rows: in their order of a ZSET, in any order of other keys. Python's own hash of bytes is SipHash
+        with a key that this process has drawn: 64 bits, and a third of what a digest of each row would take. That of a
+        tuple is no hash to be summed: rows that swapped their values would have the same sum. A zero byte parts field
+        and value, so that nothing goes from one to the other unseen."""
+        words = self.words
+        if self.kind == "zset":
+            return hash(_encode(words))
+        return sum(
+            map(hash, words if self.kind == "set" else map(b"\0".join, zip(words[::2], words[1::2], strict=True)))
+        )
+
+    def command(self, prefix: bytes) -> Words:
+        """What writes it."""
+        words = self.words
+        if self.kind == "zset":  # scores come first
+            words = words.copy()
+            words[::2], words[1::2] = self.words[1::2], self.words[::2]
+        return (_WRITES[self.kind], prefix + self.key.encode(), *words)
 
 
 @dataclass(slots=True)
 class Walk:
-    """Which pages are still to be read, so that every row of every key is seen. The hash beside a board comes with it:
-    only a hash that holds more than its board names is read by itself."""
+    """Which pages are still to be read, so that every row of every key is seen."""
 
     inventory: Inventory
-    _open: deque[Request] = field(default_factory=deque)
-    _companions: Counter[str] = field(default_factory=Counter)
-    _is_second: bool = False
+    _ranks: deque[Request] = field(default_factory=deque)
+    _scans: deque[Request] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        keys = self.inventory.keys
-        for key, facts in sorted(keys.items()):
+        for key, facts in sorted(self.inventory.keys.items()):
             if facts.kind == "zset":
-                ranks = range(0, facts.size, ROWS_MAX)
-                self._open += [Request(facts.kind, key, str(rank), is_rank=True) for rank in ranks]
-            elif not (key.startswith(SCORED_AT) and board_of(key) in keys):
-                self._open.append(Request(facts.kind, key))
+                self._ranks += [Request(facts.kind, key, str(rank)) for rank in range(0, facts.size, ROWS_MAX)]
+            else:
+                self._scans.append(Request(facts.kind, key))
 
     def take(self) -> list[Request]:
-        """What to ask for next in one round trip; nothing when all was seen."""
-        if not self._open and not self._is_second:
-            self._is_second = True
-            self._open += [Request("hash", key) for key in self.partly_seen]
-        return [self._open.popleft() for _ in range(min(len(self._open), PAGES_IN_FLIGHT))]
+        """What to ask for next in one round trip; nothing when all was seen. A scan gives its next cursor only with its
+        answer, so that scans go first and ranks fill up."""
+        scans = [self._scans.popleft() for _ in range(min(len(self._scans), PAGES_IN_FLIGHT))]
+        return scans + [self._ranks.popleft() for _ in range(min(len(self._ranks), PAGES_IN_FLIGHT - len(scans)))]
 
-    def seen(self, request: Request, *, cursor: str, companions: int) -> None:
-        """A page came; `companions` of its board's members had something in the hash beside it."""
-        if request.is_rank:
-            self._companions[request.key] += companions
-        elif cursor != "0":
-            self._open.append(Request(request.kind, request.key, cursor))
-
-    @property
-    def partly_seen(self) -> list[str]:
-        """Hashes beside boards that hold users whom the board does not."""
-        keys = self.inventory.keys
-        beside = [key for key in keys if key.startswith(SCORED_AT) and board_of(key) in keys]
-        return sorted(key for key in beside if self._companions[board_of(key)] != keys[key].size)
-
-
-def board_of(key: str) -> str:
-    """The board that a hash of times belongs to."""
-    return SCORES + key.removeprefix(SCORED_AT)
-
-
-def times_of(key: str) -> str:
-    """The hash of times beside a board."""
-    return SCORED_AT + key.removeprefix(SCORES)
+    def seen(self, request: Request, *, cursor: str) -> None:
+        """A page came, with the cursor of the next one."""
+        if cursor != "0":
+            self._scans.append(Request(request.kind, request.key, cursor))
 
 
 @dataclass(slots=True)
 class Digest:
-    """Count, sum and hash of everything on one side. Equal digests: equal keys, whatever order they are stored in."""
+    """Count and hash of everything on one side. Equal digests: equal keys, whatever order they are stored in. Only what
+    one process made is comparable."""
 
-    ranks: dict[tuple[str, str], tuple[int, int, bytes, bytes]] = field(default_factory=dict)
-    """Of pages by rank: rows, companions, sum, hash."""
-    sums: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    """Of other keys: rows and two sums of hashes."""
+    ranks: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Of pages by rank: rows and hash."""
+    sums: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of other keys: rows and sum of hashes."""
 
-    def add(self, request: Request, *, rows: int, companions: int, sums: tuple[bytes, bytes]) -> None:
+    def add(self, request: Request, page: Page) -> None:
         """One page more."""
         if request.is_rank:
-            self.ranks[request.key, request.cursor] = (rows, companions, *sums)
+            self.ranks[request.key, request.cursor] = (page.rows, page.digest)
             return
-        before = self.sums.get(request.key, (0, 0, 0))
-        self.sums[request.key] = (before[0] + rows, before[1] + int(sums[0]), before[2] + int(sums[1]))
+        rows, sums = self.sums.get(request.key, (0, 0))
+        self.sums[request.key] = (rows + page.rows, sums + page.digest)
 
     def miscounted(self, inventory: Inventory) -> list[str]:
         """Keys of which SCAN returned a row twice: their sums say nothing."""
@@ -161,8 +184,6 @@ class Digest:
         rows: Counter[str] = Counter({key: sums[0] for key, sums in self.sums.items()})
         for (key, _), page in self.ranks.items():
             rows[key] += page[0]
-            if key.startswith(SCORES) and times_of(key) not in self.sums:
-                rows[times_of(key)] += page[1]
         return +rows == Counter({key: facts.size for key, facts in inventory.keys.items()})
 
 

@@ -28,6 +28,7 @@ from shard_worker.move_steps import PHASES, Away, Event, Handover, Order, Step, 
 from shard_worker.redis_move_archive import MoveArchive, Remake
 from shard_worker.redis_move_sides import MoveRefused, Side, Source, compare
 from shard_worker.redis_move_tools import MoveTools
+from shard_worker.redis_move_wire import PROTOCOL, Wire
 from shard_worker.redis_restore import PartitionMaker
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.restore_steps import Cause, Loss, Missing, Start
@@ -52,9 +53,9 @@ class HandoverTask:
         self._tools = tools
         self._tell_report = tell
         self._handover = Handover()
-        self._target_redis = connect(tools.settings.redis_url)
+        self._target_redis = connect(tools.settings.redis_url, protocol=PROTOCOL)
         self._target_shard = ShardRedis(self._target_redis, shard=order.target, writer=tools.shard.writer)
-        self._target = Side(self._target_shard, order.partition, role="target")
+        self._target = Side(self._target_shard, order.partition, role="target", wire=Wire(self._target_redis))
         self._source_redis: Redis | None = None
         self._source_url = ""
         self._source: Source | None = None
@@ -158,7 +159,7 @@ class HandoverTask:
         pages = await anext(self._pages, None)
         if pages is None:
             return Event.EXHAUSTED
-        event = self._after_write(await self._maker.write_pages(pages))
+        event = self._after_write(await self._maker.write_pages(pages, wire=self._target.wire))
         self._wrote = len(pages)
         users = self._inventory.users * sum(page.rows for page in pages) / self._inventory.rows
         await self._rest(monotonic_s() - began_s, users=users)
@@ -253,7 +254,7 @@ class HandoverTask:
         if self._source_redis is not None and url == self._source_url:
             return
         await self._disconnect_source()
-        redis = connect(url)
+        redis = connect(url, protocol=PROTOCOL)
         try:
             await check_cluster_mark(redis, self._tools.mark, where=f"the Redis of shard {self._order.source}")
         except BaseException:
@@ -261,7 +262,7 @@ class HandoverTask:
             raise
         self._source_redis, self._source_url = redis, url
         shard = ShardRedis(redis, shard=ShardId(self._order.source), writer=self._tools.shard.writer)
-        self._source = Source(shard, self._order.partition)
+        self._source = Source(shard, self._order.partition, wire=Wire(redis))
 
     async def _rest(self, worked_s: float, *, users: float) -> None:
         """Leave time to others."""

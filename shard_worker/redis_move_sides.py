@@ -7,31 +7,29 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, Literal
 
+from redis.exceptions import ResponseError
+
+from contracts import redis_keys
 from contracts.ids import Epoch, Partition
-from contracts.progress import Progress
-from shard_worker.move_pages import (
-    ROWS_MAX,
-    Digest,
-    Inventory,
-    Page,
-    Request,
-    Walk,
-    difference,
-    parse_inventory,
-)
+from contracts.progress import Progress, State
+from shard_worker.move_pages import Digest, Inventory, Page, Request, Walk, difference, parse_inventory
 from shard_worker.move_steps import Event, Order
+from shard_worker.redis_move_wire import EXEC, MULTI, Wire, said
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.replies import BadReply
 
 FENCE: Final = "sb1_fence"
 INVENTORY: Final = "sb1_inventory"
-READ: Final = "sb1_copy_read"
-DIGEST: Final = "sb1_digest"
 FORGET: Final = "sb1_forget"
 RECOUNTS_MAX: Final = 3
 """How often the sums of a key are taken anew because SCAN returned rows twice: it does so only while a table shrinks,
 which one that nobody writes to does once at most."""
-_REFUSALS: Final = frozenset({b"REFUSED", b"DAMAGED", b"TOO_LARGE"})
+_REFUSALS: Final = frozenset({b"REFUSED", b"DAMAGED"})
+_STATES: Final[dict[str, tuple[bytes, bytes]]] = {
+    "source": (State.OWNED.encode(), b"1"),
+    "target": (State.COPYING.encode(), b"0"),
+}
+"""State and fence of a partition that is the mover's."""
 
 Role = Literal["source", "target"]
 
@@ -43,10 +41,12 @@ class MoveRefused(Exception):
 class Side:
     """One partition on one of the two shards."""
 
-    def __init__(self, shard: ShardRedis, partition: Partition, *, role: Role) -> None:
+    def __init__(self, shard: ShardRedis, partition: Partition, *, role: Role, wire: Wire) -> None:
+        """`wire`: to the same server."""
         self._shard = shard
         self._partition = partition
         self._role: Role = role
+        self.wire = wire
 
     async def progress(self) -> Progress | None:
         """How the partition stands there."""
@@ -58,7 +58,7 @@ class Side:
         return parse_inventory(fields)
 
     async def digest(self, token: str, inventory: Inventory) -> Digest:
-        """Count, sum and hash of all rows of all keys. Raises MoveRefused."""
+        """Count and hash of all rows of all keys. Raises MoveRefused."""
         digest = Digest()
         await self._walk(digest, Walk(inventory), token=token)
         await self.recount(digest, inventory, token=token)
@@ -74,9 +74,26 @@ class Side:
 
     async def _walk(self, digest: Digest, walk: Walk, *, token: str) -> None:
         while requests := walk.take():
-            replies = await self._call([(DIGEST, (self._role, token, *_page(request))) for request in requests])
-            for request, reply in zip(requests, replies, strict=True):
-                _add(digest, walk, request=request, reply=reply)
+            for request, page in await self._read(requests, walk, token=token):
+                digest.add(request, page)
+
+    async def _read(self, requests: Sequence[Request], walk: Walk, *, token: str) -> list[tuple[Request, Page]]:
+        """Read in one round trip, each page in a transaction that says whose the partition is. Raises MoveRefused."""
+        prefix, progress = (of(self._partition).encode() for of in (redis_keys.partition_prefix, redis_keys.progress))
+        whose = (b"HMGET", progress, b"state", b"fenced", b"token", b"epoch")
+        commands = [(MULTI, whose, request.command(prefix), EXEC) for request in requests]
+        try:
+            replies = await self.wire.ask([command for four in commands for command in four])
+        except ResponseError as error:  # a key of another type
+            raise MoveRefused(f"{self._role}: {error}") from error
+        read = []
+        for request, (found, reply) in zip(requests, replies[3::4], strict=True):
+            if not token or found[:3] != [*_STATES[self._role], token.encode()]:
+                raise MoveRefused(f"{self._role}: {said(found)}")
+            page, cursor = request.page(reply)
+            walk.seen(request, cursor=cursor)
+            read.append((request, page))
+        return read
 
     async def _call(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Call in one round trip. Raises MoveRefused when one is refused, BadReply."""
@@ -92,8 +109,8 @@ class Side:
 class Source(Side):
     """The side that is left."""
 
-    def __init__(self, shard: ShardRedis, partition: Partition) -> None:
-        super().__init__(shard, partition, role="source")
+    def __init__(self, shard: ShardRedis, partition: Partition, *, wire: Wire) -> None:
+        super().__init__(shard, partition, role="source", wire=wire)
 
     async def fence(self, order: Order, token: str) -> tuple[Event, Inventory | None]:
         """Step 1: from here on nobody writes there. Raises MoveRefused when keys are damaged."""
@@ -114,26 +131,24 @@ class Source(Side):
         """All rows of all keys, some perhaps twice; the next pages are read while the last ones are used. `digest`
         becomes that of all that was read. Raises MoveRefused."""
         walk = Walk(inventory)
-        ahead = asyncio.create_task(self._read(walk, token, digest=digest), name="read ahead")
+        ahead = asyncio.create_task(self._read_some(walk, token, digest=digest), name="read ahead")
         try:
             while (pages := await ahead) is not None:
-                ahead = asyncio.create_task(self._read(walk, token, digest=digest), name="read ahead")
+                ahead = asyncio.create_task(self._read_some(walk, token, digest=digest), name="read ahead")
                 if pages:
                     yield pages
         finally:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
 
-    async def _read(self, walk: Walk, token: str, *, digest: Digest) -> list[Page] | None:
+    async def _read_some(self, walk: Walk, token: str, *, digest: Digest) -> list[Page] | None:
         requests = walk.take()
         if not requests:
             return None
-        pages, replies = [], await self._call([(READ, (token, *_page(request))) for request in requests])
-        for request, reply in zip(requests, replies, strict=True):
-            rows = _add(digest, walk, request=request, reply=reply)
-            if rows:
-                pages.append(Page(request.kind, request.key, rows, reply[-1]))
-        return pages
+        read = await self._read(requests, walk, token=token)
+        for request, page in read:
+            digest.add(request, page)
+        return [page for _, page in read if page.words]
 
 
 async def compare(source: Source, target: Side, *, token: str, read: Digest) -> tuple[str | None, Inventory]:
@@ -157,18 +172,6 @@ async def forget(shard: ShardRedis, partition: Partition, *, epoch: Epoch) -> bo
         case [b"REFUSED", *_]:
             return False
     raise BadReply(f"{FORGET} answered {reply!r}")
-
-
-def _page(request: Request) -> tuple[str, str, str, str]:
-    return request.kind, request.key, request.cursor, str(ROWS_MAX)
-
-
-def _add(digest: Digest, walk: Walk, *, request: Request, reply: Sequence[Any]) -> int:
-    """Note one page; how many rows it has, those of the hash beside a board too."""
-    _, cursor, rows, companions, first, second, *_ = reply
-    walk.seen(request, cursor=cursor.decode(), companions=companions)
-    digest.add(request, rows=rows, companions=companions, sums=(first, second))
-    return int(rows + companions)
 
 
 def _bytes(word: bytes | int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from contracts.ids import Epoch, Partition, ShardId
 from contracts.progress import State
 from shard_worker.move_pages import Page
+from shard_worker.redis_move_wire import PageWriter, Wire
 from shard_worker.redis_restore_rows import Chunk
 from shard_worker.redis_shard import ShardRedis
 from shard_worker.replies import BadReply
@@ -15,7 +16,6 @@ from shard_worker.restore_steps import Attempt, Event, Loss, Start, Step
 
 WIPE: Final = "sb1_wipe"
 WRITE: Final = "sb1_restore_chunk"
-WRITE_PAGE: Final = "sb1_copy_write"
 OWN: Final = "sb1_own"
 TOKEN_BYTES: Final = 12
 """A token must never repeat: 96 random bits."""
@@ -51,6 +51,7 @@ class PartitionMaker:
         self.token = secrets.token_hex(TOKEN_BYTES)
         """Of this attempt alone."""
         self._chunks = 0
+        self._writer: PageWriter | None = None
         self.rows = 0
         """Scores written."""
         self.refusal = ""
@@ -73,16 +74,18 @@ class PartitionMaker:
         self.rows += sum(len(chunk.words) // 2 for chunk in chunks if chunk.key.startswith("scores:"))
         return event
 
-    async def write_pages(self, pages: Sequence[Page]) -> Event:
-        """Step 2 with pages as the source of a move packed them."""
-        calls = [
-            (WRITE_PAGE, (self.token, str(self._chunks + n), page.kind, page.key, page.packed))
-            for n, page in enumerate(pages)
-        ]
-        event = self._event(await self._shard.call(self._partition, calls))
-        self._chunks += len(pages)
-        self.rows += sum(page.rows for page in pages)
-        return event
+    async def write_pages(self, pages: Sequence[Page], *, wire: Wire) -> Event:
+        """Step 2 with pages of a move's source, by plain commands on a connection to the same server."""
+        if self._writer is None:
+            self._writer = PageWriter(wire, self._partition, token=self.token)
+        for page in pages:
+            refusal = await self._writer.write(page, chunks=self._chunks)
+            if refusal is not None:
+                self.refusal = refusal
+                return Event.REFUSED
+            self._chunks += 1
+            self.rows += page.rows
+        return Event.DONE
 
     async def own(self, start: Start) -> Event:
         """Step 3."""

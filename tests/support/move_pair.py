@@ -15,6 +15,7 @@ from foundation.redis_connect import connect
 from shard_worker.move_pages import Digest, Inventory
 from shard_worker.move_steps import Event, Order
 from shard_worker.redis_move_sides import Side, Source, compare
+from shard_worker.redis_move_wire import PROTOCOL, Wire
 from shard_worker.redis_restore import PartitionMaker
 from shard_worker.redis_shard import ShardRedis, library_code
 from shard_worker.restore_steps import Cause, Loss, Start
@@ -37,9 +38,9 @@ class MovePair:
         self.target_redis: Any = target
         self.source_shard = ShardRedis(source, shard=S1, writer="w1")
         self.target_shard = ShardRedis(target, shard=S2, writer="w2")
-        self.source = Source(self.source_shard, P)
+        self.source = Source(self.source_shard, P, wire=Wire(source))
         self.read = Digest()
-        self.target = Side(self.target_shard, P, role="target")
+        self.target = Side(self.target_shard, P, role="target", wire=Wire(target))
 
     def maker(self, epoch: int = 2) -> PartitionMaker:
         """Of the target."""
@@ -88,7 +89,7 @@ class MovePair:
         await maker.wipe(ABSENT)
         self.read = Digest()
         async for pages in self.source.pages(maker.token, inventory, digest=self.read):
-            assert (await maker.write_pages(pages)).value == "done"
+            assert (await maker.write_pages(pages, wire=self.target.wire)).value == "done"
         return maker
 
 
@@ -125,8 +126,8 @@ async def move_pair(source_url: str, target_url: str) -> AsyncIterator[MovePair]
     """Both empty; one server will do for both: the target then is another database of it."""
     other = target_url.rpartition("/")[0] + "/1" if source_url == target_url else target_url
     async with (
-        connect(source_url, socket_timeout_s=WAIT_S) as source,
-        connect(other, socket_timeout_s=WAIT_S) as target,
+        connect(source_url, socket_timeout_s=WAIT_S, protocol=PROTOCOL) as source,
+        connect(other, socket_timeout_s=WAIT_S, protocol=PROTOCOL) as target,
     ):
         for redis in (source, target):
             await redis.flushall()

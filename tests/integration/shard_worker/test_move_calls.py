@@ -1,15 +1,15 @@
 """Each rule of the calls of a move, once, by hand: on real Valkey and real Redis 7."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from contracts import redis_keys
 from contracts.ids import Epoch, Partition, PeriodId, ShardId
-from shard_worker.move_pages import Digest, Page
+from shard_worker.move_pages import Digest
 from shard_worker.move_steps import Event, Order
 from shard_worker.redis_move_sides import MoveRefused
+from shard_worker.redis_move_wire import PageWriter
 from shard_worker.redis_restore import PartitionMaker
 from shard_worker.replies import Ahead, Paused
 from shard_worker.restore_steps import Event as Written
@@ -94,22 +94,18 @@ async def test_pages_are_written_once_each_in_order_by_the_last_wipe(pair: MoveP
     assert (event, inventory is None) == (Event.DONE, False)
     assert inventory is not None
     pages = [page async for some in pair.source.pages(first.token, inventory, digest=Digest()) for page in some]
-    assert await second.write_pages(pages[:1]) is Written.REFUSED
+    wire = pair.target.wire
+    assert await second.write_pages(pages[:1], wire=wire) is Written.REFUSED
     await first.wipe(ABSENT)
-    assert await first.write_pages(pages[:2]) is Written.DONE
-    assert await again(pair, first.token, chunks=1, page=pages[1]) == "REFUSED"
-    assert await again(pair, first.token, chunks=3, page=pages[1]) == "REFUSED"
+    assert await first.write_pages(pages[:2], wire=wire) is Written.DONE
+    for chunks in (1, 3):
+        refusal = await PageWriter(wire, P, token=first.token).write(pages[1], chunks=chunks)
+        assert refusal == f"REFUSED ['copying', '{first.token}', '2', '2']"
     await second.wipe(ABSENT)
-    assert await first.write_pages(pages[2:3]) is Written.REFUSED
+    assert await first.write_pages(pages[2:3], wire=wire) is Written.REFUSED
     progress = await pair.target.progress()
     assert progress is not None
     assert (progress.chunks, await pair.target_redis.zcard(redis_keys.scores(P, PeriodId("all_time")))) == (0, 0)
-
-
-async def again(pair: MovePair, token: str, *, chunks: int, page: Page) -> str:
-    args = (token, str(chunks), page.kind, page.key, page.packed)
-    ((word, *_),) = await pair.target_shard.call(P, [("sb1_copy_write", args)])
-    return str(word.decode())
 
 
 async def test_damaged_keys_are_told_and_nothing_is_fenced(pair: MovePair) -> None:
@@ -120,14 +116,6 @@ async def test_damaged_keys_are_told_and_nothing_is_fenced(pair: MovePair) -> No
     progress = await pair.source.progress()
     assert progress is not None
     assert not progress.fenced
-
-
-async def test_page_of_more_rows_than_allowed_is_refused(pair: MovePair) -> None:
-    await pair.fill(3)
-    await fenced(pair)
-    for rows in ("0", "2001"):
-        calls: Any = [("sb1_copy_read", ("t", "zset", "scores:all_time", "0", rows))]
-        assert await pair.source_shard.call(P, calls) == [[b"TOO_LARGE"]]
 
 
 async def test_full_server_can_be_moved_away_from(pair: MovePair) -> None:
