@@ -36,6 +36,8 @@ CHECKS = f"""
 [checks]
 # A body may be right by its schema and still speak of a board, a ticket or a key that the deployment refuses.
 positive_data_acceptance.enabled = false
+# The usual ones, and 413: what breaks the schema may be too long to be read at all.
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429]
 
 # Each action of a batch has an answer of its own, inside a 200.
 [[operations]]
