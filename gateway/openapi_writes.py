@@ -101,9 +101,11 @@ def _put_user() -> Document:
     return {
         **operation(
             "Change a user's name or metadata",
-            json_answer(200, "Recorded: on the boards within a second.", schema=ProfileReceipt.__name__),
+            json_answer(200, "Recorded: a name is on the tops within a second.", schema=ProfileReceipt.__name__),
             *CALLER_PROBLEMS, FOREIGN_USER, *BODY_PROBLEMS, LOG_UNAVAILABLE, OVERLOADED,
         ),
+        "description": "Pages beyond the tops, and single ranks, show a name once the archive has it: some seconds "
+        "later at most. Metadata is kept for the application: it is in the export of a user, not on boards.",
         "security": [{TOKEN: []}],
         "parameters": [user_parameter()],
         "requestBody": json_body(ProfileBody.__name__),

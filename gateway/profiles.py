@@ -44,7 +44,7 @@ class ProfileBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProfileReceipt(msgspec.Struct, frozen=True):
-    """Recorded: durable in the log, on the boards within a second."""
+    """Recorded: durable in the log, the name on the tops within a second."""
 
     user_id: str
     name: str | None

@@ -1,9 +1,7 @@
-"""A browser watches a board: names that change, and more than a thousand changes of scores while gateway and merger are
-killed again and again.
+"""A browser watches a board: names that change, and more than a thousand changes of scores while gateway and merger end.
 
-The page never shows a score or a user going back, and never rests on an old board without saying so. Everything is
-real: processes, stream, Chromium. Whoever acts repeats each action with its id until it is acknowledged, so that in the
-end the page must show exactly what was acknowledged."""
+The page never shows a score or a user going back, and never rests on an old board without saying so. Who acts repeats
+each action with its id until it is acknowledged: in the end the page must show exactly what was acknowledged."""
 
 import asyncio
 import json
