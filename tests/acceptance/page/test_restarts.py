@@ -1,4 +1,4 @@
-"""A browser watches a board: names that change, and more than a thousand changes of scores while gateway and merger end.
+"""A browser watches a board: changing names, and more than a thousand changes while gateway and merger are ended.
 
 The page never shows a score or a user going back, and never rests on an old board without saying so. Who acts repeats
 each action with its id until it is acknowledged: in the end the page must show exactly what was acknowledged."""
