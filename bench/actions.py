@@ -1,5 +1,6 @@
 """Logs of made-up actions for benchmarks: users uniform or by Zipf's law, ids fresh, everything from one seed."""
 
+import gzip
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -60,11 +61,11 @@ def people(count: int, *, zipf: float | None) -> People:
 
 
 def people_of(file: Path) -> People:
-    """Who acts in a file of actions, one JSON object with a `user_id` in each line, and how often.
+    """Who acts in a file of actions (plain or .gz), one JSON object with a `user_id` in each line, and how often.
 
     Raises OSError, msgspec.MsgspecError.
     """
-    with file.open("rb") as lines:
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
         counts = Counter(_decode_user(line).user_id for line in lines if line.strip())
     ranked = counts.most_common()
     users, cumulated = [UserId(user) for user, _ in ranked], np.cumsum([float(count) for _, count in ranked])
@@ -81,8 +82,9 @@ _decode_user: Final = msgspec.json.Decoder(_Acting).decode
 class LogWriter:
     """Makes one log, poll by poll. Offsets and log time go on from call to call."""
 
-    def __init__(self, acting: People, *, seed: int) -> None:
+    def __init__(self, acting: People, *, seed: int, begin_ms: int = BEGIN_MS) -> None:
         self._people = acting
+        self._begin_ms = begin_ms
         self._rng = np.random.default_rng(seed)
         self._offsets = [0] * PARTITIONS
         self._written = 0
@@ -94,11 +96,11 @@ class LogWriter:
 
     def _poll(self, records: int) -> Poll:
         poll: Poll = {}
-        ranks = np.searchsorted(self._people.cumulated, self._rng.random(records), side="right").tolist()
+        ranks = self._ranks(records)
         points = self._rng.integers(1, POINTS_MAX, size=records, endpoint=True).tolist()
         ids = self._rng.bytes(16 * records)
         for n, rank in enumerate(ranks):
-            at_ms = BEGIN_MS + self._written // RECORDS_PER_MS
+            at_ms = self._begin_ms + self._written // RECORDS_PER_MS
             user, partition = self._people.users[rank], self._people.partitions[rank]
             action = ActionRecord(
                 v=1, id=ActionId(str(uuid.UUID(bytes=ids[16 * n : 16 * n + 16]))), user_id=user, received_at=at_ms,
@@ -109,3 +111,23 @@ class LogWriter:
             self._offsets[partition] += 1
             self._written += 1
         return poll
+
+    def _ranks(self, records: int) -> list[int]:
+        """Who acts next, so many times."""
+        ranks: list[int] = np.searchsorted(self._people.cumulated, self._rng.random(records), side="right").tolist()
+        return ranks
+
+
+class InTurnWriter(LogWriter):
+    """All users act equally often, in an order drawn once: nobody acts again before everybody has."""
+
+    def __init__(self, acting: People, *, seed: int, begin_ms: int = BEGIN_MS) -> None:
+        super().__init__(acting, seed=seed, begin_ms=begin_ms)
+        self._order = np.random.default_rng(seed).permutation(len(acting.users))
+        self._next = 0
+
+    def _ranks(self, records: int) -> list[int]:
+        places = (self._next + np.arange(records)) % len(self._order)
+        self._next += records
+        ranks: list[int] = self._order[places].tolist()
+        return ranks

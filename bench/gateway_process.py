@@ -30,6 +30,10 @@ USERS: Final = 512
 """Who act in turn: each request's token and body must be read, none is answered from a memory of the same request."""
 
 
+ELSEWHERE: Final = 0
+"""The pid of a server that is not ours: its CPU time is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A server that is measured."""
@@ -41,16 +45,18 @@ class Served:
 class GatewayGround:
     """What a gateway needs, on a run's ground."""
 
-    def __init__(self, ground: Ground, *, kafka: str, cache: str, shard: str, name: str) -> None:
+    def __init__(self, ground: Ground, *, kafka: str, cache: str, shards: Sequence[str], name: str) -> None:
+        """`cache` and `shards`: addresses of servers; the shards are named s1, s2 and so on."""
         self._ground = ground
         self.kafka = kafka
         self.cache = cache
+        self.shards = {f"s{number}": address for number, address in enumerate(shards, start=1)}
         self.topic = f"bench-{name}"
         self._secret = token_hex(32)
         self.environ = {
             "SHARDBOARD_KAFKA": kafka,
             "SHARDBOARD_CACHE_URL": cache,
-            "SHARDBOARD_SHARDS": f"s1={shard}",
+            "SHARDBOARD_SHARDS": ",".join(f"{shard}={address}" for shard, address in self.shards.items()),
             "SHARDBOARD_ACTIONS_TOPIC": self.topic,
             "SHARDBOARD_DEAD_TOPIC": f"{self.topic}.dead",
             "SHARDBOARD_ACTIONS_FILE": str(ROOT / "actions.toml"),
@@ -61,11 +67,24 @@ class GatewayGround:
     async def made(cls, ground: Ground, name: str) -> "GatewayGround":
         """With its topics, on a cache of its own that holds a board of ten."""
         cache, shard = (await ground.valkey()).address, (await ground.valkey()).address
-        found = cls(ground, kafka=await ground.kafka(), cache=cache, shard=shard, name=f"{name}-{now_ms()}")
-        await create_topics(load_common(found.environ), partitions=PARTITIONS, replication=1)
+        found = cls(ground, kafka=await ground.kafka(), cache=cache, shards=[shard], name=f"{name}-{now_ms()}")
+        await found.create_topics()
         async with Redis.from_url(cache) as redis:
             await redis.set(redis_keys.top(ALL_TIME), encode_top(board()))
         return found
+
+    async def create_topics(self, partitions: int = PARTITIONS) -> None:
+        """Those of the deployment that `environ` describes."""
+        await create_topics(load_common(self.environ), partitions=partitions, replication=1)
+
+    @asynccontextmanager
+    async def service(self, module: str, **environ: str) -> AsyncIterator[Served]:
+        """A worker, a merger: from when it is ready. `url` is that of its internal port."""
+        port = free_ports(1)[0]
+        given = {**self.environ, **environ, "SHARDBOARD_ADMIN_LISTEN": f"{LOOPBACK}:{port}"}
+        async with listening(module, port=port, environ=given, log=self._log(module)) as process:
+            await until_ready(f"http://{LOOPBACK}:{port}/health/ready")
+            yield Served(f"http://{LOOPBACK}:{port}", process.pid)
 
     @asynccontextmanager
     async def gateway(self) -> AsyncIterator[Served]:

@@ -13,6 +13,7 @@ from typing import Final
 
 import aiohttp
 
+from bench.asked import ALL_OF_IT, Asked
 from bench.sizes import Sizes
 from shardboard.embedded.kafka import KafkaServer
 from shardboard.embedded.ports import LOOPBACK, free_ports
@@ -34,13 +35,13 @@ class Ground:
     """Of one run; `close` ends all servers."""
 
     def __init__(
-        self, folder: Path, sizes: Sizes, *, seed: int, sample: Path | None = None, kafka: str | None = None
+        self, folder: Path, sizes: Sizes, *, seed: int, asked: Asked = ALL_OF_IT, kafka: str | None = None
     ) -> None:
-        """`sample`: a file of actions. `kafka`: the address of one that runs already."""
+        """`kafka`: the address of one that runs already."""
         self.folder = folder
         self.sizes = sizes
         self.seed = seed
-        self.sample = sample
+        self.asked = asked
         self._ending = AsyncExitStack()
         self._kafka = kafka
         self._folders = 0
@@ -54,10 +55,10 @@ class Ground:
             self._kafka = server.address
         return self._kafka
 
-    async def valkey(self) -> ValkeyServer:
-        """A new, empty one."""
+    async def valkey(self, ending: AsyncExitStack | None = None) -> ValkeyServer:
+        """A new, empty one, until `ending`, or else the run, ends."""
         server = ValkeyServer(self.new_folder("valkey"), port=free_ports(1)[0], name="valkey")
-        self._ending.push_async_callback(server.stop, grace_s=0)
+        (ending or self._ending).push_async_callback(server.stop, grace_s=0)
         await server.start()
         return server
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from bench.results import MEASURES, Part, Report, Verdict, Way, bar_of, shown, spread_of
+from bench.line_plot import curve_plot, percentile_plot
+from bench.results import MEASURES, Part, Report, Verdict, Way, bar_of, pair_of, shown, spread_of
 
 WIDTH: Final = 640
 ROW: Final = 26
@@ -54,18 +55,30 @@ def _parts(report: Report) -> Iterator[str]:
 
 def _part(part: Part) -> str:
     measures = list(dict.fromkeys(measure for way in part.ways for measure in way.measures))
-    settings = ", ".join(f"{name} {value}" for name, value in part.settings.items())
+    known = {**part.settings, **part.run}
+    settings = ", ".join(f"{name} {value}" for name, value in known.items())
     plots = "".join(
         f"<p>{escape(MEASURES[measure])}</p>{bars([way for way in part.ways if measure in way.measures], measure)}"
         for measure in measures
     )
+    plots = _lines(part) + plots
     verdicts = "".join(f"<tr>{_verdict(verdict)}" for verdict in part.verdicts)
     notes = "".join(f"<p class=dim>{escape(note)}</p>" for note in part.notes)
     return f"<h3>{escape(part.case)}</h3><p class=dim>{escape(settings)}</p>{plots}<table>{verdicts}</table>{notes}"
 
 
+def _lines(part: Part) -> str:
+    """What is better seen as lines: latency by percentile, and what changes with a number."""
+    percentiles = percentile_plot(part)
+    curves = "".join(
+        f"<p>{escape(MEASURES[curve.measure])}, over {escape(curve.over)}</p>{curve_plot(part, curve)}"
+        for curve in part.curves
+    )
+    return (f"<p>ms, by share of the answers</p>{percentiles}" if percentiles else "") + curves
+
+
 def _verdict(verdict: Verdict) -> str:
-    words = f"{verdict.first} / {verdict.second}, {MEASURES[verdict.measure]}"
+    words = f"{pair_of(verdict)}, {MEASURES[verdict.measure]}"
     met = "" if verdict.met is None else "<td class=met>met" if verdict.met else "<td class=missed>missed"
     return f"<td>{escape(words)}<td>{spread_of(verdict.ratios)}<td>{escape(bar_of(verdict))}{met}"
 

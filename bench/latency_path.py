@@ -20,7 +20,7 @@ READ_SHARE: Final = 0.4
 """Of the form's rate: 2,000/s in the full one."""
 VALUE: Final = b"x" * 194
 """An action's bytes in the log, on average."""
-MEASURES: Final = ("p50_ms", "p99_ms", "max_ms", "sent_late_p99_ms")
+MEASURES: Final = ("p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "sent_late_p99_ms")
 
 
 class Unanswered(Exception):

@@ -49,6 +49,14 @@ def lacking(machine: Machine, sizes: Sizes, *, programs: Iterable[str], packages
     return found
 
 
+def cpu_model() -> str:
+    """What the kernel calls the processor."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"
+
+
 def _memory_mb() -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):

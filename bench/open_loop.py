@@ -17,6 +17,7 @@ import uvloop
 from bench.results import percentile
 
 _T = TypeVar("_T")
+SHARES: Final = (0.5, 0.9, 0.99, 0.999, 1.0)
 YIELD_EVERY: Final = 16
 """A generator that is late still lets answers come in."""
 DRAIN_S: Final = 10.0
@@ -40,7 +41,9 @@ class Latencies(msgspec.Struct, frozen=True):
     unanswered: int
     failed: int
     p50_ms: float
+    p90_ms: float
     p99_ms: float
+    p999_ms: float
     max_ms: float
     sent_late_p99_ms: float
 
@@ -56,13 +59,15 @@ class Tally:
     def found(self, begun: int) -> Latencies:
         """Of so many requests."""
         answered, late = sorted(self.latencies_s), sorted(self.late_s)
-        p50, p99, longest = (1_000 * percentile(answered, share) if answered else 0.0 for share in (0.5, 0.99, 1.0))
+        p50, p90, p99, p999, longest = (1_000 * percentile(answered, share) if answered else 0.0 for share in SHARES)
         return Latencies(
             count=len(answered),
             unanswered=begun - len(answered) - self.failed,
             failed=self.failed,
             p50_ms=p50,
+            p90_ms=p90,
             p99_ms=p99,
+            p999_ms=p999,
             max_ms=longest,
             sent_late_p99_ms=1_000 * percentile(late, 0.99) if late else 0.0,
         )

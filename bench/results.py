@@ -11,15 +11,25 @@ PER_S: Final = "per_s"
 CPU_US: Final = "cpu_us"
 """Of the measured processes, from the kernel's accounting, per item."""
 US: Final = "us"
+BYTES: Final = "bytes"
+COUNT: Final = "count"
+GROWTH: Final = "growth"
+CALLS: Final = "calls"
 MEASURES: Final = {
     PER_S: "per second",
     CPU_US: "CPU-µs each",
     US: "µs each",
+    BYTES: "bytes each",
+    COUNT: "counted",
+    GROWTH: "times the cost with the fewest users",
+    CALLS: "calls per partition and poll",
     "per_cpu_s": "per CPU-second",
     "kib_each": "KiB each",
     "p50_ms": "ms, median",
     "p50_less_publishing_ms": "ms, median without publish intervals",
+    "p90_ms": "ms, 90 of 100",
     "p99_ms": "ms, 99 of 100",
+    "p999_ms": "ms, 999 of 1,000",
     "behind_p99_ms": "ms until at most one change behind, 99 of 100",
     "max_ms": "ms, longest",
     "sent_late_p99_ms": "ms that the generator was late, 99 of 100",
@@ -39,7 +49,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
     measure: str
     first: str
-    second: str
+    second: str = ""
+    """Nothing: the first's own value is held against the bar."""
     at_least: float | None = None
     at_most: float | None = None
 
@@ -57,6 +68,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     met: bool | None = None
 
 
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """A plot of one measure over a number that some of the ways differ in."""
+
+    over: str
+    """What the number counts, in words."""
+    measure: str
+    lines: dict[str, list[tuple[float, str]]]
+    """By the line's name: the number, and the way whose median stands there."""
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One case of a benchmark, finished."""
 
@@ -67,6 +88,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader must know about the figures."""
+    curves: tuple[Curve, ...] = ()
+    run: dict[str, Any] = {}
+    """Of the run that it comes from: form, commit, when it began, load. A report may hold parts of several."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same case of another run has the same."""
+        return (self.bench, self.case)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +126,7 @@ def make_part(
     ways: Sequence[Way],
     asks: Sequence[Ask] = (),
     notes: Sequence[str] = (),
+    curves: Sequence[Curve] = (),
 ) -> Part:
     """Judge what was measured. All ways that are compared have equally many rounds."""
     by_name = {way.name: way for way in ways}
@@ -104,12 +134,16 @@ def make_part(
     rounded = tuple(
         Way(way.name, {m: [_round(v) for v in values] for m, values in way.measures.items()}) for way in ways
     )
-    return Part(bench=bench, case=case, settings=dict(settings), ways=rounded, verdicts=verdicts, notes=tuple(notes))
+    return Part(
+        bench=bench, case=case, settings=dict(settings), ways=rounded, verdicts=verdicts, notes=tuple(notes),
+        curves=tuple(curves),
+    )  # fmt: skip
 
 
 def _judge(ask: Ask, ways: Mapping[str, Way]) -> Verdict:
-    pairs = zip(ways[ask.first].measures[ask.measure], ways[ask.second].measures[ask.measure], strict=True)
-    ratios = [a / b if b else 0.0 for a, b in pairs]
+    ratios = ways[ask.first].measures[ask.measure]
+    if ask.second:
+        ratios = [a / b if b else 0.0 for a, b in zip(ratios, ways[ask.second].measures[ask.measure], strict=True)]
     ratio = statistics.median(ratios)
     met = None
     if ask.at_least is not None or ask.at_most is not None:
@@ -118,6 +152,11 @@ def _judge(ask: Ask, ways: Mapping[str, Way]) -> Verdict:
         measure=ask.measure, first=ask.first, second=ask.second, ratio=round(ratio, 4),
         ratios=[round(value, 4) for value in ratios], at_least=ask.at_least, at_most=ask.at_most, met=met,
     )  # fmt: skip
+
+
+def pair_of(verdict: Verdict) -> str:
+    """What was compared, in words."""
+    return f"{verdict.first} / {verdict.second}" if verdict.second else verdict.first
 
 
 def bar_of(verdict: Verdict) -> str:
@@ -135,6 +174,11 @@ def spread_of(values: Sequence[float]) -> str:
 def shown(value: float) -> str:
     """Three significant digits; thousands as such."""
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+
+
+def middle(way: Way, measure: str) -> float:
+    """The median over the rounds."""
+    return statistics.median(way.measures[measure])
 
 
 def percentile(values: Sequence[float], share: float) -> float:

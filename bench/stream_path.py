@@ -10,12 +10,11 @@ import msgspec
 
 from bench.baselines.produce_loop import ProducePlan
 from bench.gateway_process import PARTITIONS, GatewayGround, bodies
-from bench.ground import Ground, listening, until_ready
+from bench.ground import Ground
 from bench.latency_path import VALUE, Unanswered
 from bench.open_loop import Latencies, Plan, apart, post_request, run_apart
 from bench.results import Ask, Part, Way, make_part
 from bench.stream_probe import ProbePlan, Seen
-from shardboard.embedded.ports import LOOPBACK, free_ports
 
 SEEN, ACKNOWLEDGED, THROUGH = "on the stream, from due", "on the stream, from its 201", "through Kafka alone"
 PUBLISHES_MS: Final = 4.0
@@ -32,7 +31,7 @@ async def run(ground: Ground) -> AsyncIterator[Part]:
     """Both in turn, round by round; each round has a deployment's board to itself, since the probe begins at zero."""
     sizes = ground.sizes
     rate = max(1.0, sizes.rate_per_s * SHARE_OF_RATE)
-    measures = ("p50_ms", "p50_less_publishing_ms", "p99_ms", "max_ms")
+    measures = ("p50_ms", "p50_less_publishing_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms")
     found = {name: Way(name, {measure: [] for measure in measures}) for name in (SEEN, ACKNOWLEDGED, THROUGH)}
     for number in range(sizes.rounds + 1):
         grounded = await GatewayGround.made(ground, f"stream-{number}")
@@ -44,9 +43,9 @@ async def run(ground: Ground) -> AsyncIterator[Part]:
         if number:
             for name, told in ((SEEN, seen.due), (ACKNOWLEDGED, seen.acknowledged), (THROUGH, through)):
                 less = PUBLISHES_MS if name == ACKNOWLEDGED else 0.0
-                values = (told.p50_ms, max(0.0, told.p50_ms - less), told.p99_ms, told.max_ms)
-                for measure, value in zip(measures, values, strict=True):
-                    found[name].measures[measure].append(value)
+                values = msgspec.structs.asdict(told) | {"p50_less_publishing_ms": max(0.0, told.p50_ms - less)}
+                for measure in measures:
+                    found[name].measures[measure].append(values[measure])
     yield make_part(
         "stream", f"an action on the stream while others act at {rate:,.0f}/s",
         settings={"rate_per_s": rate, "seconds": sizes.load_s, "probes_per_s": PROBES_PER_S},
@@ -64,12 +63,8 @@ async def _seen(ground: Ground, grounded: GatewayGround, *, rate: float) -> Seen
     sizes, token = ground.sizes, grounded.token()
     async with AsyncExitStack() as running:
         gateway = await running.enter_async_context(grounded.gateway())
-        for module, more in (("shard_worker", {"SHARDBOARD_SHARD": "s1"}), ("merger", {})):
-            port = free_ports(1)[0]
-            environ = {**grounded.environ, **more, "SHARDBOARD_ADMIN_LISTEN": f"{LOOPBACK}:{port}"}
-            log = ground.new_folder(module) / "log"
-            await running.enter_async_context(listening(module, port=port, environ=environ, log=log))
-            await until_ready(f"http://{LOOPBACK}:{port}/health/ready")
+        await running.enter_async_context(grounded.service("shard_worker", SHARDBOARD_SHARD="s1"))
+        await running.enter_async_context(grounded.service("merger"))
         requests = [post_request(gateway.url, "/actions", body=body, token=token) for body in bodies()]
         load = Plan(gateway.url, rate, sizes.load_s, sizes.connections, requests)
         probe = ProbePlan(gateway.url, token, PROBE_POINTS, PROBES_PER_S, sizes.load_s)

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.comparing import Compared
-from bench.results import MEASURES, Part, Verdict, bar_of, shown, spread_of
+from bench.results import MEASURES, Part, Verdict, bar_of, pair_of, shown, spread_of
 
 
 def part_table(part: Part) -> RenderableType:
@@ -24,7 +24,7 @@ def part_table(part: Part) -> RenderableType:
 
 def verdict_text(verdict: Verdict) -> Text:
     """One ratio in a line."""
-    told = f"{MEASURES[verdict.measure]}: {verdict.first} / {verdict.second} = {spread_of(verdict.ratios)}"
+    told = f"{MEASURES[verdict.measure]}: {pair_of(verdict)} = {spread_of(verdict.ratios)}"
     if verdict.met is None:
         return Text(told)
     return Text(

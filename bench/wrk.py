@@ -4,6 +4,7 @@ next request, so what it says of latency leaves that waiting out (bench/open_loo
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,27 +20,46 @@ class WrkFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Requests:
-    """What is sent in turn: one path, with several bodies when it is a POST."""
+class Request:
+    """One of them."""
 
+    method: str
     path: str
+    body: bytes = b""
+    token: str = ""
+
+    def made(self) -> str:
+        """In Lua."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if self.body:
+            headers["Content-Type"] = "application/json"
+        table = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items())
+        body = json.dumps(self.body.decode()) if self.body else "nil"
+        return f"wrk.format({json.dumps(self.method)}, {json.dumps(self.path)}, {{{table}}}, {body})"
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What is sent in turn: one path, with several bodies when it is a POST; or several requests of any kind."""
+
+    path: str = "/"
     bodies: tuple[bytes, ...] = ()
     token: str = ""
+    several: tuple[Request, ...] = ()
 
     def script(self) -> str:
         """For wrk: every request is made before the first is sent."""
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        if self.bodies:
-            headers["Content-Type"] = "application/json"
-        lines = [f'wrk.headers["{name}"] = {json.dumps(value)}' for name, value in headers.items()]
-        lines += ["local made = {}", "function init(args)"]
-        for body in self.bodies:
-            quoted = json.dumps(body.decode())
-            lines.append(f'  made[#made + 1] = wrk.format("POST", {json.dumps(self.path)}, nil, {quoted})')
-        if not self.bodies:
-            lines.append(f'  made[1] = wrk.format("GET", {json.dumps(self.path)})')
+        lines = ["local made = {}", "function init(args)"]
+        lines += [f"  made[#made + 1] = {request.made()}" for request in self._all()]
         lines += ["end", "local at = 0", "function request()", "  at = at % #made + 1", "  return made[at]", "end"]
         return "\n".join(lines) + "\n"
+
+    def _all(self) -> Sequence[Request]:
+        if self.several:
+            return self.several
+        if self.bodies:
+            return [Request("POST", self.path, body, self.token) for body in self.bodies]
+        return [Request("GET", self.path, token=self.token)]
 
 
 async def rate(url: str, requests: Requests, *, connections: int, load_s: float, folder: Path) -> tuple[float, int]:
