@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from contracts.clock import monotonic_s
 from contracts.problems import HEADERS_TOO_LARGE, HEADERS_TOO_SLOW, MALFORMED_REQUEST, MEDIA_TYPE
 from gateway.http_answers import TRANSPORT
+from gateway.http_whole_answer import WholeAnswer
 from gateway.problem import Problem
 
 HEADERS_BYTES_MAX: Final = 32 * 1024
@@ -60,6 +61,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Go on with a request whose headers are as they should be. Raises _Refused."""
         self._is_in_head, self._head_since_s, self._head_bytes = False, None, 0
+        self._judge_head()
+        self.scope[TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
+        super().on_headers_complete()
+        if self.scope["method"] != "HEAD":
+            self.cycle.transport = WholeAnswer(self.transport)
+
+    def _judge_head(self) -> None:
         size, hosts, framings = len(self.url), 0, 0
         for name, value in self.headers:
             size += len(name) + len(value)
@@ -82,8 +90,6 @@ class GuardedProtocol(HttpToolsProtocol):
         # Two readers that choose differently between two framings would see different requests (RFC 9112 §11.2).
         if framings > 1:
             raise _Refused
-        self.scope[TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
-        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The next headers may follow."""
