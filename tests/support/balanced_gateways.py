@@ -20,6 +20,8 @@ from tests.support.wait import wait_until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONFIG: Final = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
+READING: Final = ("boards", "streams")
+"""The backends that have nothing to do with Kafka."""
 STARTED_S_MAX: Final = 60.0
 """Two Python processes at once on a busy machine."""
 
@@ -126,7 +128,7 @@ async def start_haproxy(
     await wait_until(lambda: process.returncode is not None or stats.exists(), what="HAProxy's socket")
     assert process.returncode is None, log.read_text()
     await wait_until(
-        lambda: all(balanced.state("boards", gateway.name) == "UP" for gateway in gateways),
+        lambda: {balanced.state(backend, each.name) for backend in READING for each in gateways} == {"UP"},
         timeout_s=STARTED_S_MAX,
         what="HAProxy to find the gateways",
     )

@@ -69,7 +69,7 @@ SMUGGLED = {
 @pytest.fixture(scope="module")
 async def guarded(edge_environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Balanced]:
     """As `edge`, for one public name."""
-    variables = {"REQUEST_TIMEOUT": "2s", "PUBLIC_HOST": "board.example"}
+    variables = {"REQUEST_TIMEOUT": "2s", "IDLE_TIMEOUT": "1s", "PUBLIC_HOST": "board.example"}
     async with balanced_gateways(edge_environ, tmp_path_factory.mktemp("guarded"), haproxy=variables) as balanced:
         await wait_until(
             lambda: all(balanced.state("actions", gateway.name) == "UP" for gateway in balanced.gateways),
