@@ -96,8 +96,10 @@ UPDATE moves SET phase = 'forgetting', changed_ms = $3 WHERE partition = $1 AND 
 UPDATE moves SET phase = 'aborted', changed_ms = $3 WHERE partition = $1 AND move_epoch = $2
 
 -- name: moves_done
+-- Which moves have switched is what the map says: a late report may have set the phase back.
 UPDATE moves SET phase = 'done', changed_ms = $3
-WHERE partition = ANY ($1::integer[]) AND source = $2 AND phase = 'forgetting'
+WHERE partition = ANY ($1::integer[]) AND source = $2 AND phase NOT IN ('done', 'aborted')
+  AND move_epoch <= (SELECT epoch FROM partition_map AS p WHERE p.partition = moves.partition)
 
 -- name: end_plans
 UPDATE plans p SET state = CASE WHEN EXISTS (SELECT FROM moves m WHERE m.plan = p.plan AND m.phase = 'done')

@@ -123,6 +123,33 @@ async def test_move_from_plan_to_the_end(store: MapStore) -> None:
     assert await told(store) == ["seeded", "planned", "switched", "forgotten"]
 
 
+async def test_report_that_comes_late_holds_nothing_up(store: MapStore) -> None:
+    """The receiver tells of its steps beside carrying them out: what it told before the switch may arrive after it, and
+    what it told of the end after the leftovers are gone."""
+    await seeded(store)
+    plan = await store.apply_plan(order((P0, S1, S2)))
+    assert await store.switch(P0, move_epoch=Epoch(2), target=S2)
+    await store.report(report(MovePhase.SWITCHING))
+    await store.forgotten(P0, shard=S1, epoch=Epoch(2))
+    await store.report(report(MovePhase.FORGETTING))
+    assert [move.phase for move in await store.moves(plan)] == [MovePhase.DONE]
+    assert [record.state for record in await store.plans()] == ["done"]
+
+
+async def test_leftovers_end_only_moves_that_switched(store: MapStore) -> None:
+    """The partition goes from s1 to s2, back, and is on its way again, when an older leftover of s1 is told of."""
+    await seeded(store)
+    first = await store.apply_plan(order((P0, S1, S2)))
+    await store.switch(P0, move_epoch=Epoch(2), target=S2)
+    second = await store.apply_plan(order((P0, S2, S1), version=await store.version()))
+    await store.switch(P0, move_epoch=Epoch(3), target=S1)
+    third = await store.apply_plan(order((P0, S1, S2), version=await store.version()))
+    await store.forgotten(P0, shard=S2, epoch=Epoch(3))
+    phases = {plan: [move.phase for move in await store.moves(plan)] for plan in (first, second, third)}
+    assert phases[second] == [MovePhase.DONE]
+    assert phases[third] == [MovePhase.INTENDED]
+
+
 async def test_plan_is_refused_whole(store: MapStore) -> None:
     await seeded(store)
     before = await store.read()
