@@ -141,6 +141,27 @@ async def test_a_client_that_has_the_version_gets_nothing_until_it_changes(
         assert (await behind.next_board())["version"] == 2
 
 
+async def test_who_comes_back_is_told_what_was_missed_or_that_it_is_not_known(
+    fresh: RunningGateway, valkey: Redis
+) -> None:
+    """One stream stays open, so that the gateway remembers what it sent."""
+    async with stream(fresh) as staying:
+        await staying.next_board()
+        for version, scores in ((2, [("bob", 2), ("ada", 1)]), (3, [("bob", 2), ("cyd", 1)])):
+            await write_board(valkey, ALL, version=version, scores=scores)
+            await staying.next_board()
+        for last, expected in (
+            ("1", [("entered_top", "bob"), ("entered_top", "cyd"), ("left_top", "ada")]),
+            ("2", [("entered_top", "cyd"), ("left_top", "ada")]),
+            ("7", [("gap", "7")]),
+        ):
+            async with stream(fresh, **{"Last-Event-ID": last}) as back:
+                told: list[tuple[str, str]] = []
+                while (event := await back.next_event()) is not None and event.event != "board":
+                    told.append((event.event, event.data.get("user_id") or event.data["since"]))
+                assert (told, event and event.id) == (expected, "3")
+
+
 async def test_staleness_is_sent_and_so_is_its_end(gateway: RunningGateway, valkey: Redis) -> None:
     await write_board(valkey, ALL, version=1, scores=[("ada", 1)])
     await wait_until(lambda: _is_fresh(gateway))
