@@ -60,7 +60,9 @@ RECORDS_APPLIED: Final = _counter("shardboard_records_applied_total", "Records a
 LAG_RECORDS: Final = _gauge(
     "shardboard_lag_records", "Records between the applied offset and the log's end", "shard", "partition"
 )
-LAG_SECONDS: Final = _gauge("shardboard_lag_seconds", "Age of the oldest record not applied", "shard")
+LAG_SECONDS: Final = _gauge(
+    "shardboard_lag_seconds", "Age of the last applied record while newer ones wait; 0: none", "shard", "partition"
+)
 APPLY_SECONDS: Final = _seconds("shardboard_apply_seconds", "One pipelined round trip of apply calls", "shard")
 APPLY_BATCH: Final = _size("shardboard_apply_batch_records", "Records in one round trip of apply calls", "shard")
 FOLD_FACTOR: Final = _gauge("shardboard_fold_factor", "Records per distinct user and board in the last batch", "shard")

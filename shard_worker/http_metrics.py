@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from contracts import metric_names
-from contracts.ids import Offset, Partition, ShardId
+from contracts.ids import Partition, ShardId
 from foundation.metrics import Metrics
 from shard_worker.redis_applier import RoundResult
 
@@ -22,7 +22,7 @@ class WorkerMetrics:
         self._batch = metrics.histogram(metric_names.APPLY_BATCH).labels(shard)
         self._fold_factor = metrics.gauge(metric_names.FOLD_FACTOR).labels(shard)
         self._lag_records = metrics.gauge(metric_names.LAG_RECORDS)
-        self._lag_seconds = metrics.gauge(metric_names.LAG_SECONDS).labels(shard)
+        self._lag_seconds = metrics.gauge(metric_names.LAG_SECONDS)
         self.lag_s = 0.0
         """How far log time was behind at the last look."""
         self.apply_seconds = metrics.histogram(metric_names.APPLY_SECONDS).labels(shard)
@@ -61,13 +61,13 @@ class WorkerMetrics:
         """An attempt to restore a partition ended."""
         self._restores.labels(self._shard, outcome).inc()
 
-    def lag(self, lags: Mapping[Partition, Offset | int], *, seconds: float, halted: int) -> None:
-        """Records not applied yet, by partition, how far log time is behind, and how many are not read on."""
+    def lag(self, lags: Mapping[Partition, int], *, behind_s: Mapping[Partition, float], halted: int) -> None:
+        """Records not applied yet and how far log time is behind, by partition, and how many are not read on."""
         self._halted.set(halted)
         for partition, lag in lags.items():
             self._lag_records.labels(self._shard, str(partition)).set(lag)
-        self._lag_seconds.set(seconds)
-        self.lag_s = seconds
+            self._lag_seconds.labels(self._shard, str(partition)).set(behind_s[partition])
+        self.lag_s = max(behind_s.values(), default=0.0)
 
     def moved(self, outcome: str, *, rows: int) -> None:
         """A handover to this shard ended."""
@@ -78,3 +78,4 @@ class WorkerMetrics:
         """Its lag is another's to show."""
         with suppress(KeyError):  # it was never shown
             self._lag_records.remove(self._shard, str(partition))
+            self._lag_seconds.remove(self._shard, str(partition))

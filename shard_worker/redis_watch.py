@@ -76,9 +76,11 @@ class Watch:
     def _show_lag(self) -> None:
         served, now = self._served, now_ms()
         lags = {partition: served.lag(partition) for partition in served.applied}
-        behind = [p.log_ms for partition, p in served.applied.items() if lags[partition] and p.log_ms]
-        seconds = (now - min([now, *behind])) / 1000
-        self._tools.metrics.lag(lags, seconds=seconds, halted=len(served.halted))
+        behind_s = {
+            partition: max(0, now - position.log_ms) / 1000 if lags[partition] and position.log_ms else 0.0
+            for partition, position in served.applied.items()
+        }
+        self._tools.metrics.lag(lags, behind_s=behind_s, halted=len(served.halted))
 
     async def _drop_names(self) -> None:
         for partition, users in self._served.top.drop_surplus_names().items():

@@ -27,7 +27,6 @@ EXCUSED: Final = {
     "gateway/routes_writes.py": "two routes: asked over HTTP in test_http_action_batch.py and test_http_users.py",
     "gateway/routes_reads.py": "one gateway's wiring: tested in test_http_reads.py and test_postgres_closed.py",
     "gateway/openapi_parts.py": "what every operation is made of: test_openapi_document.py, test_openapi_authority.py",
-    "shard_worker/http_metrics.py": "read over HTTP in test_service.py",
     "shard_worker/kafka_dead_letters.py": "whole letters are read back in test_service.py",
     "shard_worker/redis_restore_requests.py": "asked and answered in test_restored_partition.py",
     "shard_worker/redis_move_archive.py": "moves from the archive: tested in test_redis_mover.py",
