@@ -51,10 +51,12 @@ async def run(ground: Ground) -> AsyncIterator[Part]:
         shards = await _Shards.made(ground, running)
         await shards.check()
         for at_once, words in AT_ONCE.items():
-            yield await _part(ground, shards, at_once=at_once, words=words)
+            case = f"ranks of {len(shards.users):,} users, {words}"
+            if ground.asked.wants(case):
+                yield await _part(ground, shards, at_once=at_once, case=case)
 
 
-async def _part(ground: Ground, shards: "_Shards", *, at_once: int, words: str) -> Part:
+async def _part(ground: Ground, shards: "_Shards", *, at_once: int, case: str) -> Part:
     sizes, load_s = ground.sizes, min(ground.sizes.load_s, LOAD_S_MAX)
     asks: dict[str, AskOne] = {RANK: shards.rank, NATIVE: shards.native}
     ways = {name: Way(name, {measure: [] for measure in MEASURED}) for name in asks}
@@ -70,7 +72,7 @@ async def _part(ground: Ground, shards: "_Shards", *, at_once: int, words: str) 
                 if number:
                     ways[name].measures[measure].append(value)
     return make_part(
-        "rank", f"ranks of {len(shards.users):,} users, {words}",
+        "rank", case,
         settings={
             "users": len(shards.users), "shards": SHARDS, "partitions": PARTITIONS_DEFAULT, "seconds": load_s,
             "at_once": at_once,
