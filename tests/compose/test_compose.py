@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 
@@ -20,6 +21,7 @@ from bench import oracle
 from contracts.exit_codes import ExitCode
 from tests.support.actions import sample_actions
 from tests.support.compose_project import ROOT, SHARD_4, UP_S_MAX, Project, project, require_engine
+from tests.support.deployed import queries
 from tests.support.wait import wait_until_sync
 
 ACTIONS: Final = 5_000
@@ -46,6 +48,7 @@ def test_the_whole_deployment_counts_exactly_while_parts_die(tmp_path: Path, uni
         file.write_text("".join(json.dumps(each) + "\n" for each in sample_actions(ACTIONS)))
         assert _replay_while_parts_die(deployment, file) == ACTIONS
         _judge_scores(deployment, _wanted(file))
+        _judge_balancers_panels(deployment)
         _add_a_shard(deployment)
         _judge_scores(deployment, _wanted(file))
     assert deployment.left() == []
@@ -74,15 +77,28 @@ def _judge_monitoring(deployment: Project) -> None:
         "--profile", "observability", "up", "--detach", "--wait", "--no-build", "prometheus", timeout_s=UP_S_MAX
     )
     assert ended.returncode == 0, ended.stderr
-    query = "http://127.0.0.1:9090/api/v1/query?query=sum%20by%20(job)%20(up)"
 
     def found() -> dict[str, int]:
-        told = deployment.compose("exec", "-T", "prometheus", "wget", "-q", "-O-", query).stdout
-        samples = json.loads(told)["data"]["result"] if told else []
-        return {each["metric"]["job"]: int(each["value"][1]) for each in samples}
+        return {each["metric"]["job"]: int(each["value"][1]) for each in _samples(deployment, "sum by (job) (up)")}
 
     wanted = {"gateway": 2, "worker": 3, "merger": 2, "archiver": 1, "auditor": 1, "haproxy": 1}
     wait_until_sync(lambda: found() == wanted, timeout_s=FOUND_S_MAX, what="Prometheus to reach every service")
+
+
+def _judge_balancers_panels(deployment: Project) -> None:
+    """Every dashboard query about the balancer has an answer: only here does Prometheus watch one."""
+    exprs = [query.expr for query in queries() if "haproxy_" in query.expr]
+    assert exprs
+    for expr in exprs:
+        wait_until_sync(lambda expr=expr: bool(_samples(deployment, expr)), timeout_s=FOUND_S_MAX, what=expr)
+
+
+def _samples(deployment: Project, expr: str) -> list[dict[str, Any]]:
+    """What Prometheus answers; nothing while it does not."""
+    url = f"http://127.0.0.1:9090/api/v1/query?query={quote(expr)}"
+    told = deployment.compose("exec", "-T", "prometheus", "wget", "-q", "-O-", url).stdout
+    found: list[dict[str, Any]] = json.loads(told)["data"]["result"] if told else []
+    return found
 
 
 def _gateways_found(deployment: Project) -> int:
