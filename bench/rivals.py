@@ -69,7 +69,7 @@ async def _nakama_tokens(url: str, key: str) -> list[str]:
     """`POST /v2/account/authenticate/device`, for each user."""
     tokens: list[str] = []
     timeout = aiohttp.ClientTimeout(total=ANSWER_S)
-    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(key, ""), timeout=timeout) as http:
+    async with aiohttp.ClientSession(headers=_basic(key), timeout=timeout) as http:
         for user in range(USERS):
             asking = http.post(
                 f"{url}/v2/account/authenticate/device",
@@ -91,13 +91,17 @@ def _without_key(url: str) -> tuple[str, str]:
     return urlunsplit((parts.scheme, host, "", "", "")), parts.username or NAKAMA_KEY
 
 
+def _basic(key: str) -> dict[str, str]:
+    """The server's key stands for the user; there is no password."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()}
+
+
 def _fault(url: str) -> str:
     """Why `GET /healthcheck`, which both have, is not answered with 200; nothing if it is."""
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         return "no http:// address"
     plain, key = _without_key(url)
-    words = base64.b64encode(f"{key}:".encode()).decode()
-    asking = Asking(f"{plain}/healthcheck", headers={"Authorization": f"Basic {words}"})  # noqa: S310  checked above
+    asking = Asking(f"{plain}/healthcheck", headers=_basic(key))  # noqa: S310  checked above
     try:
         with urlopen(asking, timeout=ANSWER_S):  # noqa: S310
             return ""

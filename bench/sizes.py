@@ -36,6 +36,6 @@ EIGHT: Final = (1, 2, 4, 8)
 QUICK: Final = Sizes("quick", 1, 1_000, 500, 0.2, 8, 200, ("zipf 1.2",), (50,), (1, 2), 1_000, 256)
 """Shows that everything works; its figures mean nothing."""
 MIDDLE: Final = Sizes("middle", 5, 50_000, 200_000, 3.0, 64, 2_000, EVERY, (5_000,), EIGHT, 2_000, 512)
-FULL: Final = Sizes("full", 7, 200_000, 1_000_000, 8.0, 256, 5_000, EVERY, (5_000, 10_000), EIGHT, 4_000, 2_048)
+FULL: Final = Sizes("full", 5, 200_000, 1_000_000, 5.0, 256, 5_000, EVERY, (5_000, 10_000), EIGHT, 4_000, 2_048)
 """What the bars are meant for. Needs a machine that does nothing else."""
 FORMS: Final = {sizes.form: sizes for sizes in (QUICK, MIDDLE, FULL)}

@@ -72,10 +72,12 @@ async def whole(
 async def start_workers(found: Whole, running: AsyncExitStack) -> None:
     """One for each shard, all at the same time."""
     shards = list(found.grounded.shards)
-    begun = [found.grounded.service("shard_worker", SHARDBOARD_SHARD=shard) for shard in shards]
-    served = await asyncio.gather(*(worker.__aenter__() for worker in begun))
-    for worker in begun:
-        running.push_async_exit(worker)
+    served = await asyncio.gather(
+        *(
+            running.enter_async_context(found.grounded.service("shard_worker", SHARDBOARD_SHARD=shard))
+            for shard in shards
+        )
+    )
     found.workers = dict(zip(shards, served, strict=True))
 
 

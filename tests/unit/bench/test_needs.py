@@ -6,7 +6,7 @@ from bench.sizes import FULL, QUICK
 
 
 def machine(**found: object) -> Machine:
-    has = {"memory_mb": 8_000, "files": 4_096, "has_program": lambda _: True, "has_package": lambda _: True, **found}
+    has = {"memory_mb": 8_000, "files": 16_384, "has_program": lambda _: True, "has_package": lambda _: True, **found}
     return Machine(**has)  # type: ignore[arg-type]
 
 
