@@ -156,7 +156,7 @@ async def test_who_comes_back_is_told_what_was_missed_or_that_it_is_not_known(
             ("7", [("gap", "7")]),
         ):
             async with stream(fresh, **{"Last-Event-ID": last}) as back:
-                told: list[tuple[str, str]] = []
+                told: list[tuple[str | None, str]] = []
                 while (event := await back.next_event()) is not None and event.event != "board":
                     told.append((event.event, event.data.get("user_id") or event.data["since"]))
                 assert (told, event and event.id) == (expected, "3")
