@@ -75,7 +75,10 @@ async def rate(url: str, requests: Requests, *, connections: int, load_s: float,
     except asyncio.CancelledError:
         process.kill()
         raise
-    return parse(out.decode(), err.decode())
+    try:
+        return parse(out.decode(), err.decode())
+    except WrkFailed as failed:
+        raise WrkFailed(f"{url}: {failed}") from failed
 
 
 def _written(folder: Path, requests: Requests) -> Path:
@@ -87,7 +90,8 @@ def _written(folder: Path, requests: Requests) -> Path:
 
 def parse(out: str, err: str) -> tuple[float, int]:
     """What wrk printed. Raises WrkFailed."""
-    found, total, failed = _RATE.search(out), _TOTAL.search(out), _FAILED.search(out)
-    if found is None or total is None or failed is not None or int(total[1]) == 0:
-        raise WrkFailed((failed[0] if failed else "") or err or out or "wrk said nothing")
+    found, total = _RATE.search(out), _TOTAL.search(out)
+    failed = "; ".join(line[0] for line in _FAILED.finditer(out))
+    if found is None or total is None or failed or int(total[1]) == 0:
+        raise WrkFailed(failed or err or out or "wrk said nothing")
     return float(found[1]), int(total[1])

@@ -12,6 +12,8 @@ from redis.asyncio import Redis
 from bench.baselines.textbook import POINTS, claims_of
 
 BOARD = "board"
+CONNECTIONS_MAX = 1_000
+"""A request holds one while it waits: with the client's own bound, 100, those beyond it would be answered with 500."""
 
 
 class Action(BaseModel):
@@ -24,7 +26,9 @@ class Action(BaseModel):
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """One client for the app."""
-    async with Redis.from_url(os.environ["BENCH_REDIS"], decode_responses=True) as redis:
+    async with Redis.from_url(
+        os.environ["BENCH_REDIS"], decode_responses=True, max_connections=CONNECTIONS_MAX
+    ) as redis:
         app.state.redis = redis
         yield
 
