@@ -19,6 +19,8 @@ from shard_worker.redis_shard import ShardRedis
 
 SHARD, PLAIN, ID = "user in a shard", "user in a plain ZSET", "remembered id"
 BAR: Final = 2.0
+EVERY_MEMBER: Final = 0
+"""Of MEMORY USAGE: none is left out of the account."""
 IN_A_SHARD: Final = "a user in a shard: the score and when it was reached, without name and remembered ids"
 REMEMBERED: Final = "an action's id is remembered for one to two windows, of 15 minutes each unless set otherwise"
 
@@ -50,15 +52,14 @@ async def _in_a_shard(ground: Ground, acting: People) -> tuple[float, float]:
         log = InTurnWriter(acting, seed=ground.seed)
         for poll in log.polls(len(acting.users), poll_records=POLL_RECORDS):
             await side.run([poll])
-        everything = await _dataset_bytes(redis)
+        seen = [redis_keys.seen(Partition(p), window_of(LogMs(BEGIN_MS), RULES)) for p in range(PARTITIONS)]
+        ids = sum([int(await redis.memory_usage(key, samples=EVERY_MEMBER) or 0) for key in seen])
         await redis.config_set("lazyfree-lazy-user-del", "no")  # gone when the answer comes, not some time later
-        window = window_of(LogMs(BEGIN_MS), RULES)
-        for p in range(PARTITIONS):
-            await redis.delete(redis_keys.seen(Partition(p), window))
+        await redis.delete(*seen)
         without_ids = await _dataset_bytes(redis)
         users = sum([int(await redis.zcard(redis_keys.scores(Partition(p), ALL_TIME))) for p in range(PARTITIONS)])
         assert users == len(acting.users), "everybody acted"
-        return (without_ids - empty) / users, (everything - without_ids) / users
+        return (without_ids - empty) / users, ids / users
 
 
 async def _in_a_zset(ground: Ground, acting: People) -> float:
