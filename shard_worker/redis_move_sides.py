@@ -5,6 +5,7 @@ Each side has a connection of its own, which one task uses. Raises RedisError wh
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, Final, Literal
 
 from redis.exceptions import ResponseError
@@ -32,6 +33,7 @@ _STATES: Final[dict[str, tuple[bytes, bytes]]] = {
 """State and fence of a partition that is the mover's."""
 
 Role = Literal["source", "target"]
+Read = list[tuple[Request, Page]]
 
 
 class MoveRefused(Exception):
@@ -73,12 +75,28 @@ class Side:
                 await self._walk(digest, Walk(only), token=token)
 
     async def _walk(self, digest: Digest, walk: Walk, *, token: str) -> None:
-        while requests := walk.take():
-            for request, page in await self._read(requests, walk, token=token):
-                digest.add(request, page)
+        async with aclosing(self._stream(walk, token)) as stream:
+            async for read in stream:
+                for request, page in read:
+                    digest.add(request, page)
 
-    async def _read(self, requests: Sequence[Request], walk: Walk, *, token: str) -> list[tuple[Request, Page]]:
-        """Read in one round trip, each page in a transaction that says whose the partition is. Raises MoveRefused."""
+    async def _stream(self, walk: Walk, token: str) -> AsyncGenerator[Read, None]:
+        """All pages of the walk; the next ones are read while the last ones are used. Raises MoveRefused."""
+        ahead = asyncio.create_task(self._read(walk, token), name="read ahead")
+        try:
+            while read := await ahead:
+                ahead = asyncio.create_task(self._read(walk, token), name="read ahead")
+                yield read
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _read(self, walk: Walk, token: str) -> Read:
+        """Some pages in one round trip, each in a transaction that says whose the partition is; none when the walk is
+        over. Raises MoveRefused."""
+        requests = walk.take()
+        if not requests:
+            return []
         prefix, progress = (of(self._partition).encode() for of in (redis_keys.partition_prefix, redis_keys.progress))
         whose = (b"HMGET", progress, b"state", b"fenced", b"token", b"epoch")
         commands = [(MULTI, whose, request.command(prefix), EXEC) for request in requests]
@@ -130,25 +148,12 @@ class Source(Side):
     async def pages(self, token: str, inventory: Inventory, *, digest: Digest) -> AsyncGenerator[list[Page], None]:
         """All rows of all keys, some perhaps twice; the next pages are read while the last ones are used. `digest`
         becomes that of all that was read. Raises MoveRefused."""
-        walk = Walk(inventory)
-        ahead = asyncio.create_task(self._read_some(walk, token, digest=digest), name="read ahead")
-        try:
-            while (pages := await ahead) is not None:
-                ahead = asyncio.create_task(self._read_some(walk, token, digest=digest), name="read ahead")
-                if pages:
+        async with aclosing(self._stream(Walk(inventory), token)) as stream:
+            async for read in stream:
+                for request, page in read:
+                    digest.add(request, page)
+                if pages := [page for _, page in read if page.words]:
                     yield pages
-        finally:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
-
-    async def _read_some(self, walk: Walk, token: str, *, digest: Digest) -> list[Page] | None:
-        requests = walk.take()
-        if not requests:
-            return None
-        read = await self._read(requests, walk, token=token)
-        for request, page in read:
-            digest.add(request, page)
-        return [page for _, page in read if page.words]
 
 
 async def compare(source: Source, target: Side, *, token: str, read: Digest) -> tuple[str | None, Inventory]:
