@@ -54,6 +54,10 @@ class MoveLimits:
     """Of each move; None: as fast as it goes."""
 
 
+RESTORED_FROM: Final = "from "
+"""How the reason of such a move begins."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveReport:
     """One move as its receiving worker told it last. Nothing depends on it: only the map decides."""
@@ -73,6 +77,11 @@ class MoveReport:
     attempts: int = 0
     paused_ms: int | None = None
     """How long nobody applied the partition's log; None as long as it is not over."""
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether it was made from the archive or the log, and not copied from its source."""
+        return self.reason.startswith(RESTORED_FROM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from contracts.clock import monotonic_s, now_ms
 from contracts.ids import ShardId
-from contracts.moves import MovePhase, MoveReport, StoredMap
+from contracts.moves import RESTORED_FROM, MovePhase, MoveReport, StoredMap
 from contracts.progress import Progress, State
 from foundation.logs import get_log
 from foundation.postgres_connect import AWAY
@@ -180,7 +180,7 @@ class HandoverTask:
         if isinstance(remake, Missing):
             self._reason = f"the source has nothing, and {remake.reason}"
             return Event.MISSING
-        self._remake, self._start, self._reason = remake, remake.start, f"from {remake.source.value}"
+        self._remake, self._start, self._reason = remake, remake.start, f"{RESTORED_FROM}{remake.source.value}"
         return Event.DONE
 
     async def _write(self) -> Event:
@@ -268,7 +268,8 @@ class HandoverTask:
         """Leave time to others."""
         if monotonic_s() - self._probed_s >= PROBE_S:
             self._pace = self._pace.after(Load(self._tools.metrics.lag_s, await self._latency_ms()))
-            self._reason = self._pace.reason
+            restored = f"{RESTORED_FROM}{self._remake.source.value}" if self._remake is not None else ""
+            self._reason = self._pace.reason or restored
             self._probed_s = monotonic_s()
         stored = self._tools.follower.current
         limit = stored.limits.users_per_s_max if stored is not None else None

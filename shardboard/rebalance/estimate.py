@@ -33,12 +33,13 @@ class Rate:
 
 
 def measured_rate(reports: Iterable[MoveReport]) -> Rate:
-    """The median over the newest moves that were done."""
+    """The median over the newest moves that were done by copying: a restore waits for Postgres and the log."""
     done = [
         report.rows_copied * 1000 / report.paused_ms
         for report in sorted(reports, key=lambda report: -report.changed_ms)
         if report.phase in (MovePhase.DONE, MovePhase.FORGETTING)
         and report.paused_ms
+        and not report.is_restored
         and report.rows_copied >= MEASURED_ROWS_MIN
     ][:MEASURED_MOVES_MAX]
     return Rate(median(done), len(done)) if done else Rate(ROWS_PER_S_ASSUMED, 0)

@@ -33,8 +33,8 @@ def test_rate_is_the_median_of_moves_that_copied_something() -> None:
     assert measured_rate([]) == Rate(ROWS_PER_S_ASSUMED, 0)
     slow, usual, fast = done(10_000, 10_000), done(20_000, 1_000), done(90_000, 1_000)
     tiny, unpaused = done(MEASURED_ROWS_MIN - 1, 1), done(50_000, None)
-    undone = replace(fast, phase=MovePhase.ABORTED)
-    assert measured_rate([fast, slow, usual, tiny, unpaused, undone]) == Rate(20_000.0, 3)
+    undone, restored = replace(fast, phase=MovePhase.ABORTED), replace(fast, reason="from archive")
+    assert measured_rate([fast, slow, usual, tiny, unpaused, undone, restored]) == Rate(20_000.0, 3)
 
 
 def test_only_the_newest_moves_are_measured() -> None:
