@@ -3,6 +3,7 @@
 All or none is not promised: some may be recorded and others not, and each result says which. Actions that get no id of
 their own cannot be told from new ones when the request is sent again."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -56,11 +57,16 @@ def parse_batch(data: bytes) -> list[bytes] | Problem:
     return [bytes(action) for action in body.actions]
 
 
-def refused(problem: Problem) -> BatchResult:
-    """The result of an action that was not recorded, or of which that is not known."""
-    return BatchResult(problem.kind.status, problem=msgspec.Raw(problem.body()))
+def recorded(receipt: bytes) -> bytes:
+    """A BatchResult of an action that is in the log."""
+    return b'{"status":201,"receipt":%b}' % receipt
 
 
-def batch_answer(results: list[BatchResult]) -> BatchAnswer:
-    """The whole answer."""
-    return BatchAnswer(sum(result.receipt is not UNSET for result in results), tuple(results))
+def refused(problem: Problem) -> bytes:
+    """A BatchResult of an action that was not recorded, or of which that is not known."""
+    return b'{"status":%d,"problem":%b}' % (problem.kind.status, problem.body())
+
+
+def batch_answer(results: Sequence[bytes], *, good: int) -> bytes:
+    """A BatchAnswer with these results, `good` of them recorded: written as each is found, without objects between."""
+    return b'{"recorded":%d,"results":[%b]}' % (good, b",".join(results))

@@ -1,21 +1,22 @@
 """POST /actions/batch, for game servers: one request and one wait for the log, a result for each action."""
 
-from uuid import UUID, uuid4
-
-import msgspec
+from collections.abc import Iterator
+from os import urandom
+from typing import Final
+from uuid import UUID
 
 from contracts.clock import now_ms
 from contracts.problems import INVALID_FIELD
-from gateway.action_batch import BATCH_BYTES_MAX, BatchResult, batch_answer, parse_batch, refused
-from gateway.http_actions import ActionDesk
+from gateway.action_batch import BATCH_BYTES_MAX, batch_answer, parse_batch, recorded, refused
+from gateway.http_actions import ActionDesk, receipt_of
 from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, header_of, send_answer
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_in
 from gateway.http_idempotency import IDEMPOTENCY_KEY
 from gateway.problem import Problem
-from gateway.submission import ActionReceipt, Submission
+from gateway.submission import Submission
 
-_encoder = msgspec.json.Encoder()
+_ID_BYTES: Final = 16
 
 
 class BatchEndpoint:
@@ -39,14 +40,15 @@ class BatchEndpoint:
         if isinstance(bodies, Problem):
             return await self._desk.refuse(send, bodies)
         caller = caller_in(scope)
-        judged = [self._desk.judge(each, caller, at_ms=at_ms, new_id=uuid4) for each in bodies]
-        results = await self._record(judged)
-        return await send_answer(send, 200, headers=(JSON_TYPE,), body=_encoder.encode(batch_answer(results)))
+        new_id = fresh_ids(len(bodies)).__next__
+        judged = [self._desk.judge(each, caller, at_ms=at_ms, new_id=new_id) for each in bodies]
+        return await send_answer(send, 200, headers=(JSON_TYPE,), body=await self._record(judged))
 
-    async def _record(self, judged: list[Submission | Problem]) -> list[BatchResult]:
+    async def _record(self, judged: list[Submission | Problem]) -> bytes:
         good = [each for each in judged if isinstance(each, Submission)]
         written = iter(await self._desk.record_all(good))
-        results: list[BatchResult] = []
+        results: list[bytes] = []
+        count = 0
         for each in judged:
             outcome = each if isinstance(each, Problem) else next(written)
             if isinstance(outcome, Problem):
@@ -54,6 +56,12 @@ class BatchEndpoint:
                 results.append(refused(outcome))
             else:
                 assert isinstance(each, Submission)
-                receipt = ActionReceipt(UUID(each.action_id), each.points, outcome.partition, outcome.offset)
-                results.append(BatchResult(201, receipt))
-        return results
+                results.append(recorded(receipt_of(each, outcome)))
+                count += 1
+        return batch_answer(results, good=count)
+
+
+def fresh_ids(count: int) -> Iterator[UUID]:
+    """So many random ids (version 4) from one reading of the system's randomness."""
+    data = urandom(_ID_BYTES * count)
+    return (UUID(bytes=data[at : at + _ID_BYTES], version=4) for at in range(0, len(data), _ID_BYTES))

@@ -13,7 +13,7 @@ from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, send_answer, s
 from gateway.http_bodies import BodyReader, Disconnected
 from gateway.http_guard import caller_in
 from gateway.http_idempotency import IDEMPOTENCY_KEY, KeyedRequests
-from gateway.kafka_log import ActionLog, Lost, Place, Refusal
+from gateway.kafka_log import Acknowledged, ActionLog, Lost, Place, Refusal
 from gateway.problem import Problem
 from gateway.submission import Submission, SubmissionRules, judge, parse_body
 from gateway.token_rules import Caller
@@ -59,16 +59,25 @@ class ActionDesk:
         written = await self.record(action.user_id, action.action_id, record=action.record)
         if isinstance(written, Problem):
             return await self.refuse(send, written)
-        return await send_answer(send, 201, headers=(JSON_TYPE,), body=_receipt(action, written))
+        return await send_answer(send, 201, headers=(JSON_TYPE,), body=receipt_of(action, written))
 
     async def record(self, user_id: UserId, action_id: ActionId, *, record: bytes) -> Written | Problem:
         """Write a record of a user, and say where it is once the log acknowledged, or why that is not known."""
-        return await _written(self._log.append(user_id, record), action_id)
+        place = self._log.append(user_id, record)
+        if isinstance(place, Refusal):
+            return _not_taken(place, action_id)
+        return _written(place, await place.batch.outcome, action_id)
 
     async def record_all(self, actions: Sequence[Submission]) -> list[Written | Problem]:
         """As `record` for each of them: all go to the log before the first is waited for."""
         places = [self._log.append(action.user_id, action.record) for action in actions]
-        return [await _written(place, action.action_id) for place, action in zip(places, actions, strict=True)]
+        outcomes = {batch: await batch.outcome for batch in {p.batch for p in places if isinstance(p, Place)}}
+        return [
+            _not_taken(place, action.action_id)
+            if isinstance(place, Refusal)
+            else _written(place, outcomes[place.batch], action.action_id)
+            for place, action in zip(places, actions, strict=True)
+        ]
 
     def count_refusal(self, problem: Problem) -> None:
         """Count a problem that is answered by somebody else."""
@@ -80,10 +89,7 @@ class ActionDesk:
         await send_problem(send, problem)
 
 
-async def _written(place: Place | Refusal, action_id: ActionId) -> Written | Problem:
-    if isinstance(place, Refusal):
-        return _not_taken(place, action_id)
-    outcome = await place.batch.outcome
+def _written(place: Place, outcome: Acknowledged | Lost, action_id: ActionId) -> Written | Problem:
     if isinstance(outcome, Lost):
         return _lost(outcome, action_id)
     base = outcome.base_offset
@@ -125,7 +131,8 @@ class ActionsEndpoint:
         return await self._keyed.answer(send, caller, header=key, path=scope["path"], body=body, carry_out=carry_out)
 
 
-def _receipt(action: Submission, written: Written) -> bytes:
+def receipt_of(action: Submission, written: Written) -> bytes:
+    """An ActionReceipt."""
     offset = b"null" if written.offset is None else b"%d" % written.offset
     return b'{"action_id":"%b","points":%d,"partition":%d,"offset":%b}' % (
         action.action_id.encode(), action.points, written.partition, offset,

@@ -1,6 +1,7 @@
 """Many actions in one request: each has its own result, the good ones are in the log, the others are not."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -53,6 +54,8 @@ async def test_a_thousand_actions_are_one_request(
     assert (status, answer["recorded"]) == (200, ACTIONS_MAX)
     places = {(each["receipt"]["partition"], each["receipt"]["offset"]) for each in answer["results"]}
     assert len(places) == ACTIONS_MAX == len(await read_log(kafka_address, unique_name))
+    ids = {UUID(each["receipt"]["action_id"]) for each in answer["results"]}
+    assert (len(ids), {each.version for each in ids}) == (ACTIONS_MAX, {4})
 
 
 @pytest.mark.parametrize(

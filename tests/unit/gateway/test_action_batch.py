@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.problems import UNKNOWN_ACTION
-from gateway.action_batch import BatchResult, batch_answer, parse_batch, refused
+from gateway.action_batch import BatchAnswer, batch_answer, parse_batch, recorded, refused
 from gateway.problem import Problem
 from gateway.submission import ActionReceipt
 
@@ -17,9 +17,10 @@ def test_actions_stay_as_they_were_sent() -> None:
 
 
 def test_results_are_those_of_single_requests() -> None:
-    good = BatchResult(201, ActionReceipt(UUID(int=1), 5, 2, None))
-    answer = batch_answer([good, refused(Problem(UNKNOWN_ACTION, "no such action"))])
-    body = msgspec.json.decode(msgspec.json.encode(answer))
+    receipt = msgspec.json.encode(ActionReceipt(UUID(int=1), 5, 2, None))
+    answer = batch_answer([recorded(receipt), refused(Problem(UNKNOWN_ACTION, "no such action"))], good=1)
+    body = msgspec.json.decode(answer)
+    assert msgspec.json.encode(msgspec.json.decode(answer, type=BatchAnswer)) == answer
     assert body["recorded"] == 1
     assert body["results"][0] == {
         "status": 201, "receipt": {"action_id": str(UUID(int=1)), "points": 5, "partition": 2, "offset": None},
