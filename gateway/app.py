@@ -61,6 +61,8 @@ class Route:
     endpoint: Endpoint
     needs: Needs
     refuse: Refuse = send_problem
+    untasked: bool = False
+    """It needs no task of its own (http_untasked.py)."""
 
 
 class GatewayApp:
@@ -89,6 +91,12 @@ class GatewayApp:
             own = {route.method for route in routes if route.path == path}
             self._methods[path] = ", ".join(sorted(own | {"OPTIONS"}))
         self._patterns = PathPatterns(self._methods)
+        self.untasked = {
+            (route.method, route.path): self if self._origins else self._noted(self._table[route.method, route.path])
+            for route in routes
+            if route.untasked
+        }
+        """Of these the server need not ask `self`."""
         if self._origins:
             self._answer = self._answer_cross_origin  # type: ignore[method-assign]
 
@@ -122,6 +130,19 @@ class GatewayApp:
                 raise
             get_log().exception("request_failed", method=scope["method"], path=scope["path"])
         return await send_problem(send, FAILED)
+
+    def _noted(self, endpoint: Endpoint) -> Endpoint:
+        """As `_answer`, where the route is known and the server itself refuses a second answer."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await endpoint(scope, receive, send)
+            except Exception:
+                if not await _is_told_of_failure(send):
+                    raise
+                get_log().exception("request_failed", method=scope["method"], path=scope["path"])
+
+        return answer
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._table.get((scope["method"], scope["path"]))
@@ -205,6 +226,15 @@ def build_rest(files: dict[str, StaticFile], *, demo: tuple[type, type] | None, 
     rest.add_exception_handler(HTTPException, _on_http_exception)
     rest.add_exception_handler(RequestValidationError, _on_invalid_request)
     return rest
+
+
+async def _is_told_of_failure(send: Send) -> bool:
+    """Whether the client could be answered: not where another answer has begun."""
+    try:
+        await send_problem(send, FAILED)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _routes_of(router: Any) -> Iterator[tuple[str, str]]:

@@ -113,11 +113,16 @@ class BoardShelf:
         """Whether the board may be behind. Those of the archive are, by nature."""
         return self.is_merger_silent or period in self._archived
 
+    def made(self, period: PeriodId, limit: int) -> ReadyBoard | None:
+        """The bytes of a board, if they were made since it changed."""
+        by_limit = self._ready.get(period)
+        return None if by_limit is None else by_limit.get(limit)
+
     def ready(self, period: PeriodId, limit: int, *, is_current: bool) -> ReadyBoard | None:
         """The bytes of a board, made at most once per change and limit."""
-        by_limit = self._ready.get(period)
-        if by_limit is not None and limit in by_limit:
-            return by_limit[limit]
+        made = self.made(period, limit)
+        if made is not None:
+            return made
         top = self.board(period, is_current=is_current)
         if top is None:
             return None

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from contracts.clock import now_ms
 from contracts.ids import ActionId, Partition, UserId
 from contracts.metric_names import ACTIONS_REFUSED
 from contracts.problems import LOG_UNAVAILABLE, OVERLOADED
 from foundation.metrics import Metrics
-from gateway.http_answers import JSON_TYPE, Receive, Scope, Send, send_answer, send_problem
+from gateway.http_answers import BODY, JSON_TYPE, Receive, Scope, Send, send_answer, send_problem
 from gateway.http_bodies import BodyReader, Disconnected
+from gateway.http_fresh_ids import FreshIds
 from gateway.http_guard import caller_in
 from gateway.http_idempotency import IDEMPOTENCY_KEY, KeyedRequests
+from gateway.http_untasked import in_task
 from gateway.kafka_log import Acknowledged, ActionLog, Lost, Place, Refusal
 from gateway.problem import Problem
-from gateway.submission import Submission, SubmissionRules, judge, parse_body
+from gateway.submission import NewId, Submission, SubmissionRules, judge, parse_body
 from gateway.token_rules import Caller
 
 RETRY_AFTER: Final = (b"retry-after", b"1")
@@ -37,17 +39,16 @@ class ActionDesk:
         self._log = log
         self._rules = rules
         self._refused = metrics.counter(ACTIONS_REFUSED)
+        self._fresh_ids = FreshIds()
 
-    async def take(
-        self, send: Send, caller: Caller, *, body: bytes, at_ms: int, new_id: Callable[[], UUID] = uuid4
-    ) -> None:
+    async def take(self, send: Send, caller: Caller, *, body: bytes, at_ms: int, new_id: NewId | None = None) -> None:
         """Judge, write, answer: 201 only when the log acknowledged."""
-        judged = self.judge(body, caller, at_ms=at_ms, new_id=new_id)
+        judged = self.judge(body, caller, at_ms=at_ms, new_id=new_id or self._fresh_ids)
         if isinstance(judged, Problem):
             return await self.refuse(send, judged)
         return await self.write(send, judged)
 
-    def judge(self, body: bytes, caller: Caller, *, at_ms: int, new_id: Callable[[], UUID]) -> Submission | Problem:
+    def judge(self, body: bytes, caller: Caller, *, at_ms: int, new_id: NewId) -> Submission | Problem:
         """What a body is worth, or why it is refused."""
         parsed = parse_body(body)
         if isinstance(parsed, Problem):
@@ -116,7 +117,7 @@ class ActionsEndpoint:
                 key = value if key is None else key + b"," + value
         at_ms = now_ms()
         try:
-            body = await self._bodies.read_json(receive, media_type=media_type, length=length)
+            body = await self._bodies.read_json(receive, media_type=media_type, length=length, whole=scope.get(BODY))
         except Disconnected:
             return None
         if isinstance(body, Problem):
@@ -124,6 +125,7 @@ class ActionsEndpoint:
         caller = caller_in(scope)
         if key is None:
             return await self._desk.take(send, caller, body=body, at_ms=at_ms)
+        await in_task()
 
         async def carry_out(held: Send, new_id: Callable[[], UUID]) -> None:
             await self._desk.take(held, caller, body=body, at_ms=at_ms, new_id=new_id)

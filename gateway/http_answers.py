@@ -18,6 +18,8 @@ ID: Final = "shardboard.id"
 """Where in the scope the changing part of a path is."""
 TRANSPORT: Final = "shardboard.transport"
 """Where in the scope the connection is, for an endpoint that writes more than its task sends."""
+BODY: Final = "shardboard.body"
+"""Where in the scope the body is, if all of it came with the headers."""
 CLOSE: Final = (b"connection", b"close")
 _PROBLEM_TYPE: Final = (b"content-type", MEDIA_TYPE.encode())
 _NO_STORE: Final = (b"cache-control", b"no-store")

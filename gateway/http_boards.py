@@ -12,6 +12,7 @@ from gateway.board_bytes import ReadyBoard, matches
 from gateway.board_query import BoardQuery, CurrentPeriods, parse_query, unknown_period
 from gateway.board_shelf import BoardShelf
 from gateway.http_answers import Endpoint, Receive, Scope, Send, header_of, send_problem
+from gateway.http_untasked import in_task
 from gateway.problem import Problem
 from gateway.read_queries import is_walking
 
@@ -49,8 +50,10 @@ class BoardReader:
         period = self.periods.resolve(query, at_ms)
         if isinstance(period, Problem):
             return period
-        is_current = self.periods.is_current(period, at_ms)
-        board = self._shelf.ready(period, query.limit, is_current=is_current)
+        board = self._shelf.made(period, query.limit)
+        if board is None:
+            is_current = self.periods.is_current(period, at_ms)
+            board = self._shelf.ready(period, query.limit, is_current=is_current)
         return board or (unknown_period(query.period) if self._shelf.is_loaded else _unavailable())
 
 
@@ -73,11 +76,13 @@ class BoardEndpoint:
         query = self._reader.known(raw)
         if query is None:
             if self._beyond is not None and is_walking(raw):
+                await in_task()
                 return await self._beyond(scope, receive, send)
             query = self._reader.query(raw)
         board = query if isinstance(query, Problem) else self._reader.ready(query, now_ms())
         if isinstance(board, Problem):
             if self._beyond is not None and board.kind is UNKNOWN_PERIOD and not isinstance(query, Problem):
+                await in_task()
                 return await self._beyond(scope, receive, send)  # it may be closed
             self._refused.inc()
             return await send_problem(send, board)

@@ -41,13 +41,22 @@ class BodyReader:
                     task.cancel()
 
     async def read_json(
-        self, receive: Receive, *, media_type: bytes | None, length: bytes | None, bytes_max: int = BODY_BYTES_MAX
+        self,
+        receive: Receive,
+        *,
+        media_type: bytes | None,
+        length: bytes | None,
+        whole: bytes | None = None,
+        bytes_max: int = BODY_BYTES_MAX,
     ) -> bytes | Problem:
-        """The body of a request that says it is JSON and small enough, or the problem. Raises Disconnected."""
+        """The body of a request that says it is JSON and small enough, or the problem. `whole`: the body, if it came
+        with the headers. Raises Disconnected."""
         if media_type != b"application/json" and not _is_json(media_type):
             return Problem(UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json.", headers=(_ACCEPTED,))
         if length is not None and int(length) > bytes_max:
             return _too_large(bytes_max)
+        if whole is not None:
+            return whole if len(whole) <= bytes_max else _too_large(bytes_max)
         return await self.read(receive, bytes_max)
 
     async def read_json_of(self, scope: Scope, receive: Receive, *, bytes_max: int = BODY_BYTES_MAX) -> bytes | Problem:
@@ -58,7 +67,7 @@ class BodyReader:
     async def read(self, receive: Receive, bytes_max: int = BODY_BYTES_MAX) -> bytes | Problem:
         """The whole body, or the problem once it exceeds a bound. Raises Disconnected."""
         task = asyncio.current_task()
-        assert task is not None, "a request is served by a task of its own"
+        assert task is not None, "a request whose body is under way is served by a task of its own"
         self._since[task] = monotonic_s()
         try:
             return await _read(receive, bytes_max)

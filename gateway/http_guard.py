@@ -9,6 +9,7 @@ from contracts.clock import monotonic_s, now_ms
 from gateway.access import Needs, refusal
 from gateway.http_answers import Endpoint, Receive, Scope, Send, header_of
 from gateway.http_tokens import TokenChecker, UnknownKey
+from gateway.http_untasked import in_task
 from gateway.problem import Problem
 from gateway.request_limits import UNLIMITED, RequestLimits
 from gateway.token_rules import Caller
@@ -31,6 +32,7 @@ def guarded(
             return await (refuse(send, problem) if problem is not None else endpoint(scope, receive, send))
         caller = tokens.check(header, now_ms())
         if isinstance(caller, UnknownKey):
+            await in_task()
             caller = await tokens.check_renewed(header)
         if isinstance(caller, Problem):
             return await refuse(send, limits.refusal(scope, None, now_s=monotonic_s()) or caller)

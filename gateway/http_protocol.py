@@ -2,15 +2,16 @@
 bounds of size and time for headers, one `Host`, one framing, and no answer that belongs to another request."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from contracts.clock import monotonic_s
 from contracts.problems import HEADERS_TOO_LARGE, HEADERS_TOO_SLOW, MALFORMED_REQUEST, MEDIA_TYPE
-from gateway.http_answers import TRANSPORT
-from gateway.http_whole_answer import WholeAnswer
+from gateway.http_answers import BODY, TRANSPORT, Endpoint
+from gateway.http_untasked import Untasked
+from gateway.http_whole_answer import WholeAnswer, WholeSend
 from gateway.problem import Problem
 
 HEADERS_BYTES_MAX: Final = 32 * 1024
@@ -36,6 +37,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._why = _MALFORMED
         self._is_ending = False
+        self._untasked: Mapping[tuple[str, str], Endpoint] = getattr(self.app, "untasked", {})
+        """By method and path, what carries requests out that need no task."""
 
     def connection_made(self, transport: Any) -> None:
         """The headers are due from now on."""
@@ -64,8 +67,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._judge_head()
         self.scope[TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
-        if self.scope["method"] != "HEAD":
-            self.cycle.transport = WholeAnswer(self.transport)
 
     def _judge_head(self) -> None:
         size, hosts, framings = len(self.url), 0, 0
@@ -90,6 +91,34 @@ class GuardedProtocol(HttpToolsProtocol):
         # Two readers that choose differently between two framings would see different requests (RFC 9112 §11.2).
         if framings > 1:
             raise _Refused
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Begin with a request. One that needs no task waits for the loop's next turn, when all that came with its
+        headers is parsed."""
+        scope = cycle.scope
+        endpoint = self._untasked.get((scope["method"], scope["path"]))
+        if endpoint is None:
+            self._start_task(cycle, app)
+        else:
+            self.loop.call_soon(self._begin, cycle, endpoint)
+
+    def _begin(self, cycle: Any, endpoint: Endpoint) -> None:
+        if cycle.more_body:
+            self._start_task(cycle, self.app)
+        else:
+            cycle.scope[BODY] = bytes(cycle.body)
+            cycle.send = WholeSend(cycle)
+            Untasked(cycle.run_asgi(endpoint), spawn=self._spawn).go_on()
+
+    def _start_task(self, cycle: Any, app: Any) -> None:
+        if cycle.scope["method"] != "HEAD":
+            cycle.transport = WholeAnswer(self.transport)
+        super()._start_asgi_task(cycle, app)
+
+    def _spawn(self, request: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(request)
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_message_complete(self) -> None:
         """The next headers may follow."""

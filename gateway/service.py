@@ -89,10 +89,11 @@ class Gateway:
         keyed = KeyedRequests(self._store)
         archive = ArchivedActions(common.postgres_url, mark=self._log.mark)
         moderation = ModerationDesk(desk, archive, bodies=bodies, keyed=keyed, ahead_ms=common.rules.ahead_ms)
+        actions = ActionsEndpoint(desk, bodies, keyed=keyed)
         routes = [
-            Route("POST", "/actions", ActionsEndpoint(desk, bodies, keyed=keyed), needs=TOKEN, refuse=desk.refuse),
+            Route("POST", "/actions", actions, needs=TOKEN, refuse=desk.refuse, untasked=True),
             *authority_routes(catalogue, bodies, key=key, moderation=moderation),
-            *(Route(method, "/leaderboard", board, needs=NOTHING) for method in ("GET", "HEAD")),
+            *(Route(method, "/leaderboard", board, needs=NOTHING, untasked=True) for method in ("GET", "HEAD")),
             *(Route(method, "/leaderboard/stream", self._hub, needs=ANYBODY) for method in ("GET", "HEAD")),
             *self._reads.routes,
             *writing_routes(desk, bodies),

@@ -27,6 +27,8 @@ from gateway.token_rules import Caller
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+NewId = Callable[[], UUID | ActionId]
+"""Makes an id for an action whose client gave none."""
 _QUOTES_PER_MEMBER: Final = 4
 """Every member of our bodies is a name and a text: two pairs of quotes."""
 
@@ -61,8 +63,7 @@ class ActionReceipt(msgspec.Struct, frozen=True):
     """null: recorded, but a retry inside Kafka's client lost the place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """A good action, ready for the log."""
 
     user_id: UserId
@@ -100,7 +101,7 @@ def parse_body(data: bytes) -> ActionBody | Problem:
 
 
 def judge(
-    body: ActionBody, caller: Caller, *, now_ms: int, rules: SubmissionRules, new_id: Callable[[], UUID]
+    body: ActionBody, caller: Caller, *, now_ms: int, rules: SubmissionRules, new_id: NewId
 ) -> Submission | Problem:
     """Decide about a well-formed body. `new_id` is called only if the client gave none."""
     fault = user_id_fault(body.user_id)

@@ -133,6 +133,36 @@ async def test_nonsense_behind_a_good_request_does_not_take_its_answer(gateway: 
     assert await gateway.metric(ACCEPTED) == 1
 
 
+BOARD = b"GET /leaderboard HTTP/1.1\r\nHost: a\r\n"
+
+
+async def test_boards_and_actions_that_come_together_are_answered_in_order(gateway: RunningGateway) -> None:
+    """Some of them need no task, the last has an Idempotency-Key and needs one."""
+    keyed = SMUGGLED.replace(b"Host: a\r\n", b"Host: a\r\nIdempotency-Key: k1\r\n")
+    bad = SMUGGLED.replace(b"commit", b"nosuch")
+    asked = BOARD + b"\r\n" + SMUGGLED + BOARD.replace(b"GET", b"HEAD") + b"\r\n" + bad + keyed + BOARD + b"\r\n"
+    said = await say(port_of(gateway), asked + BOARD + b"Connection: close\r\n\r\n")
+    assert statuses(said) == [200, 201, 200, 422, 201, 200, 200]
+    assert said.count(b'"entries"') == 3
+    assert said.count(b"connection: close") == 1
+    assert said.count(b"date: ") == 7
+    assert await gateway.metric(ACCEPTED) == 2
+
+
+async def test_a_body_that_comes_after_its_headers_is_waited_for(gateway: RunningGateway) -> None:
+    reader, writer = await asyncio.open_connection(LOOPBACK, port_of(gateway))
+    for number, cut in enumerate((SMUGGLED.index(b"{"), len(SMUGGLED) - 1), start=1):
+        writer.write(SMUGGLED[:cut])
+        await writer.drain()
+        assert (await gateway.post({"user_id": "alice", "action": "commit"}, token=TOKEN)).status == 201
+        writer.write(SMUGGLED[cut:])
+        async with asyncio.timeout(20):
+            answer = await reader.readuntil(b"}")
+        assert statuses(answer) == [201]
+        assert await gateway.metric(ACCEPTED) == 2 * number
+    writer.close()
+
+
 @pytest.mark.parametrize(
     "headers",
     [
