@@ -89,8 +89,11 @@ def _judge_balancers_panels(deployment: Project) -> None:
     """Every dashboard query about the balancer has an answer: only here does Prometheus watch one."""
     exprs = [query.expr for query in queries() if "haproxy_" in query.expr]
     assert exprs
-    for expr in exprs:
-        wait_until_sync(lambda expr=expr: bool(_samples(deployment, expr)), timeout_s=FOUND_S_MAX, what=expr)
+
+    def are_answered() -> bool:
+        return all(_samples(deployment, expr) for expr in exprs)
+
+    wait_until_sync(are_answered, timeout_s=FOUND_S_MAX, what="an answer to each question about the balancer")
 
 
 def _samples(deployment: Project, expr: str) -> list[dict[str, Any]]:
