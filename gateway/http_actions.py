@@ -67,7 +67,7 @@ class ActionDesk:
         place = self._log.append(user_id, record)
         if isinstance(place, Refusal):
             return _not_taken(place, action_id)
-        return _written(place, await place.batch.outcome, action_id)
+        return _written(place, await place.batch.outcome, action_id=action_id)
 
     async def record_all(self, actions: Sequence[Submission]) -> list[Written | Problem]:
         """As `record` for each of them: all go to the log before the first is waited for."""
@@ -76,7 +76,7 @@ class ActionDesk:
         return [
             _not_taken(place, action.action_id)
             if isinstance(place, Refusal)
-            else _written(place, outcomes[place.batch], action.action_id)
+            else _written(place, outcomes[place.batch], action_id=action.action_id)
             for place, action in zip(places, actions, strict=True)
         ]
 
@@ -90,7 +90,7 @@ class ActionDesk:
         await send_problem(send, problem)
 
 
-def _written(place: Place, outcome: Acknowledged | Lost, action_id: ActionId) -> Written | Problem:
+def _written(place: Place, outcome: Acknowledged | Lost, *, action_id: ActionId) -> Written | Problem:
     if isinstance(outcome, Lost):
         return _lost(outcome, action_id)
     base = outcome.base_offset
