@@ -261,10 +261,10 @@ class MapStore:
             rows = await connection.fetch(_sql("plans"), plan)
         return [PlanRecord(**{**row, "content": row["content"].encode()}) for row in rows]
 
-    async def moves(self, plan: int | None = None) -> list[MoveReport]:
-        """The moves of a plan, or all that there ever were, oldest first."""
+    async def moves(self, plan: int | None = None, *, only_open: bool = False) -> list[MoveReport]:
+        """The moves of a plan, or all that there ever were, oldest first; only those that are not over, if asked."""
         async with self._connection() as connection:
-            rows = await connection.fetch(_sql("moves"), plan)
+            rows = await connection.fetch(_sql("moves"), plan, only_open)
         return [MoveReport(**{**row, "phase": MovePhase(row["phase"])}) for row in rows]
 
     async def history(self, rows_max: int = HISTORY_ROWS) -> list[MapChange]:

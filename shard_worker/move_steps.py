@@ -5,17 +5,20 @@ there: each step may be done twice. Epoch, token and count of chunks, which the 
 zombies of either worker, roll-backs of either server and aborts.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
 from contracts.ids import Epoch, Partition, ShardId
-from contracts.moves import MovePhase, StoredMap
+from contracts.moves import MovePhase, MoveReport, StoredMap
 from contracts.progress import Progress, State
 
 MOVES_KEPT: Final = 12
 """Of a handover's history, for the message of a move that cannot be."""
+SILENT_S: Final = 30.0
+"""A move of which nothing is heard for so long does not count as one under way. A worker's restart, with the lease of
+the one before, takes less."""
 SOURCE_PATIENCE_MS: Final = 15_000
 """A source that is silent for longer is given up, and the partition made from the archive and the log: a restart of a
 server takes seconds, and a frozen one is noticed only after the client's own 5 s."""
@@ -210,15 +213,47 @@ def orders_of(stored: StoredMap, shard: ShardId) -> dict[Partition, Order]:
     return orders
 
 
-def due(stored: StoredMap, shard: ShardId) -> list[Order]:
-    """The moves to this shard that may be under way: of all that the map wants, the first so many as the limits allow
-    over all shards. All workers count alike, so that nobody has to ask another."""
+def first_in_line(stored: StoredMap, *, silent: Collection[Partition] = ()) -> list[Partition]:
+    """The moves that may be under way: of all that the map wants, the first so many as the limits allow for all shards.
+    All workers count alike, so that nobody has to ask another. Those of which nothing is heard take nobody's place."""
     if stored.map is None:
         return []
     moving = [Partition(p) for p, owner in enumerate(stored.map.owners) if owner.move is not None]
-    first = moving[: stored.limits.moves_at_once]
+    heard = [partition for partition in moving if partition not in silent]
+    return heard[: stored.limits.moves_at_once]
+
+
+def due(stored: StoredMap, shard: ShardId, *, silent: Collection[Partition] = ()) -> list[Order]:
+    """The moves to this shard that may be under way. Its own are never `silent` to itself."""
     orders = orders_of(stored, shard)
+    first = first_in_line(stored, silent=[partition for partition in silent if partition not in orders])
     return [orders[partition] for partition in first if partition in orders]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The moves that are first in line, as one worker hears of them. A worker tells of its moves each second or so: one
+    of which nothing is heard for a while has no worker, and its place is another's until it is heard again."""
+
+    heard: Mapping[Partition, tuple[tuple[Epoch, int], float]] = field(default_factory=dict)
+    """What was told last (epoch, time by the teller's clock), and since when that is known (by ours)."""
+
+    def after(self, stored: StoredMap, reports: Sequence[MoveReport], *, now_s: float) -> "Line":
+        """After the newest reports were read. Who comes to the front is given the whole while."""
+        told = {report.partition: (report.move_epoch, report.changed_ms) for report in reports}
+        heard = {}
+        silent = self.silent(now_s)
+        owners = () if stored.map is None else stored.map.owners
+        left = [partition for partition in silent if partition < len(owners) and owners[partition].move is not None]
+        for partition in sorted({*first_in_line(stored, silent=silent), *left}):
+            newest = told.get(partition, (Epoch(0), 0))
+            known, since_s = self.heard.get(partition, (None, now_s))
+            heard[partition] = (newest, since_s if known == newest else now_s)
+        return Line(heard)
+
+    def silent(self, now_s: float) -> list[Partition]:
+        """Those of which nothing was heard for too long."""
+        return [partition for partition, (_, since_s) in self.heard.items() if now_s - since_s >= SILENT_S]
 
 
 def is_wanted(order: Order, stored: StoredMap) -> bool:

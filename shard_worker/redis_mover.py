@@ -16,7 +16,7 @@ from foundation.postgres_connect import AWAY
 from foundation.redis_cluster_mark import check_cluster_mark
 from foundation.redis_connect import connect
 from foundation.service import Refused
-from shard_worker.move_steps import Leftover, Order, Step, due, leftovers_of, strays_of
+from shard_worker.move_steps import Leftover, Line, Order, Step, due, leftovers_of, orders_of, strays_of
 from shard_worker.redis_move_handover import HandoverTask
 from shard_worker.redis_move_sides import forget
 from shard_worker.redis_move_tools import MoveTools
@@ -27,6 +27,8 @@ LOOK_S: Final = 1.0
 """Between two looks at the map when nothing tells of a change: the lease may have come back."""
 STRAYS_S: Final = 5.0
 """Between two looks at our own Redis while the map stays the same."""
+LISTEN_S: Final = 3.0
+"""Between two looks at what other workers tell of moves."""
 FORGET_AGAIN_S: Final = 5.0
 """Between two tries to remove leftovers: a shard that is gone for good is given up by the operator."""
 
@@ -44,6 +46,8 @@ class RedisMover:
         self._news = asyncio.Event()
         self._reports: dict[Partition, MoveReport] = {}
         self._tried_s: dict[Leftover, float] = {}
+        self._line = Line()
+        self._listened_s = float("-inf")
 
     async def run(self) -> None:
         """Move what is intended, again and again."""
@@ -54,7 +58,8 @@ class RedisMover:
                 self._ended.clear()
                 stored = self._tools.follower.current
                 if stored is not None and self._tools.lease.is_held:
-                    orders = due(stored, self._shard)
+                    await self._listen(stored)
+                    orders = due(stored, self._shard, silent=self._line.silent(monotonic_s()))
                     self._switched &= set(orders)
                     for order in orders:
                         if order.partition not in self._running and order not in self._switched:
@@ -75,6 +80,17 @@ class RedisMover:
         finally:
             del self._running[order.partition]
             self._ended.set()
+
+    async def _listen(self, stored: StoredMap) -> None:
+        """While moves to this shard wait for their turn: hear of those that are before them."""
+        if len(due(stored, self._shard)) == len(orders_of(stored, self._shard)):
+            self._line = Line()
+            return
+        if monotonic_s() - self._listened_s < LISTEN_S:
+            return
+        self._listened_s = monotonic_s()
+        with suppress(asyncpg.PostgresError, *AWAY):  # what was heard before is still true
+            self._line = self._line.after(stored, await self._tools.store.moves(only_open=True), now_s=monotonic_s())
 
     async def _change_after(self, version: int) -> None:
         """Wait for a newer map, the end of a handover, or a while."""

@@ -130,7 +130,8 @@ WHERE $1::bigint IS NULL OR plan = $1 ORDER BY plan
 -- name: moves
 SELECT partition, move_epoch, plan, source, target, phase, reason, rows_copied, rows_total, attempts, paused_ms,
     begun_ms, changed_ms
-FROM moves WHERE $1::bigint IS NULL OR plan = $1 ORDER BY move_epoch, partition
+FROM moves WHERE ($1::bigint IS NULL OR plan = $1) AND NOT ($2::boolean AND phase IN ('done', 'aborted'))
+ORDER BY move_epoch, partition
 
 -- name: history
 SELECT version, changed_ms, changed_by, change FROM map_history ORDER BY version DESC LIMIT $1

@@ -106,7 +106,7 @@ def _diagnose(case: _Case, limits: MoveLimits, *, now_ms: int) -> tuple[bool, st
     if case.at_target.fault:
         return True, _away(case.at_target), "bring it back, or take the move back: `shardboard rebalance abort`"
     if not case.at_target.has_worker:
-        why = f"no worker serves {case.target}, which is to receive it"
+        why = f"no worker serves {case.target}, which is to receive it; other moves do not wait for it"
         return True, why, f"start it: `shardboard worker --shard {case.target} --redis …`"
     if case.at_source.fault and case.phase is not MovePhase.RESTORING:
         why = f"{_away(case.at_source)}; it is restored from Postgres and the log instead, once they can"

@@ -9,7 +9,7 @@ from typing import Final
 from unittest.mock import patch
 
 from contracts.moves import StoredMap
-from shard_worker import redis_mover, service
+from shard_worker import move_steps, redis_mover, service
 from shard_worker.__main__ import main
 from shard_worker.move_steps import Event, Leftover, Step
 from shard_worker.redis_move_handover import HandoverTask
@@ -53,6 +53,13 @@ class GatedMover(RedisMover):
         await super()._forget_one(stored, leftover)
 
 
+SILENT_S: Final = 5.0
+"""Tests do not wait as long as operators do."""
+
 if __name__ == "__main__":
-    with patch.object(redis_mover, "HandoverTask", GatedHandover), patch.object(service, "RedisMover", GatedMover):
+    with (
+        patch.object(redis_mover, "HandoverTask", GatedHandover),
+        patch.object(service, "RedisMover", GatedMover),
+        patch.object(move_steps, "SILENT_S", SILENT_S),
+    ):
         sys.exit(main())

@@ -169,13 +169,13 @@ class MoveGround:
         except AssertionError as error:
             raise AssertionError(f"{error}: {seen[0]}") from error
 
-    async def until_told(self, partition: Partition, phase: MovePhase) -> MoveReport:
-        """Wait until the newest move of this partition is in this phase."""
+    async def until_told(self, partition: Partition, *phases: MovePhase) -> MoveReport:
+        """Wait until the newest move of this partition is in one of these phases."""
 
         async def is_told() -> bool:
-            return (await self.report(partition)).phase is phase
+            return (await self.report(partition)).phase in phases
 
-        await wait_until(is_told, timeout_s=WAIT_S, what=f"the move to be {phase}")
+        await wait_until(is_told, timeout_s=WAIT_S, what=f"the move to be {phases}")
         return await self.report(partition)
 
     # --- faults ---

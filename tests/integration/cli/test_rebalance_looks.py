@@ -35,7 +35,9 @@ async def test_why_stalled_names_the_cause(ground: RebalanceGround, tmp_path: Pa
     await ground.redis["s3"].delete(redis_keys.LEASE)
     told = await ground.run("why-stalled", "--output", "json", schema="rebalance-why-stalled")
     assert told.code == ExitCode.STALLED
-    assert {move["reason"] for move in told.json["moves"]} == {"no worker serves s3, which is to receive it"}
+    assert {move["reason"] for move in told.json["moves"]} == {
+        "no worker serves s3, which is to receive it; other moves do not wait for it"
+    }
     assert "no worker" in (await ground.run("why-stalled")).out
 
 

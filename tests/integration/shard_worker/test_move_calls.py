@@ -71,6 +71,8 @@ async def test_source_is_read_only_while_it_is_fenced_by_us(pair: MovePair) -> N
     inventory = await pair.source.inventory("t")
     await pair.source_redis.hset(redis_keys.progress(P), "fenced", "0")
     with pytest.raises(MoveRefused):
+        await pair.source.inventory("t")
+    with pytest.raises(MoveRefused):
         await anext(pair.source.pages("t", inventory, digest=Digest()))
 
 

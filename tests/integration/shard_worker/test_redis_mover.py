@@ -150,6 +150,21 @@ async def test_pause_holds_what_is_not_fenced_and_ends_what_is(ground: MoveGroun
     assert slow.paused_ms > 700, "some 15 users at 10 a second"
 
 
+async def test_move_whose_target_has_no_worker_holds_nobody_up(ground: MoveGround) -> None:
+    """It has the only place there is. The other one goes on after a while, and the first when its worker is back."""
+    await ground.store.set_limits(MoveLimits(moves_at_once=1))
+    owners = [owner.shard for owner in await ground.owners()]
+    stuck = S2 if owners[0] == S1 else S1
+    there, back = Partition(0), Partition(owners.index(stuck))
+    await ground.workers[stuck].kill()
+    await ground.move(there)
+    await ground.move(back)
+    await ground.until_told(back, MovePhase.FORGETTING, MovePhase.DONE)
+    assert (await ground.report(there)).phase is MovePhase.INTENDED
+    await ground.worker(stuck)
+    await ground.until_settled()
+
+
 async def test_row_altered_on_its_way_is_found_and_copied_again(ground: MoveGround) -> None:
     partition = Partition(1)
     with ground.gate_at("verifying"):

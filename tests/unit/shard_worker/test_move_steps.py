@@ -9,11 +9,12 @@ from typing import Final
 import pytest
 
 from contracts.ids import Epoch, LogMs, Offset, Partition, ShardId
-from contracts.moves import MoveLimits, StoredMap
+from contracts.moves import MoveLimits, MovePhase, MoveReport, StoredMap
 from contracts.progress import Progress, State
 from contracts.shard_map import Move, Ownership, ShardEntry, ShardMap
 from shard_worker.move_steps import (
     PHASES,
+    SILENT_S,
     SOURCE_PATIENCE_MS,
     STEPS,
     Away,
@@ -21,6 +22,7 @@ from shard_worker.move_steps import (
     Handover,
     ImpossibleMove,
     Leftover,
+    Line,
     Order,
     Step,
     due,
@@ -154,6 +156,51 @@ def test_limit_counts_the_moves_of_all_shards() -> None:
     assert [order.partition for order in due(at_work, S3)] == [1]
     assert sorted(orders_of(at_work, S2)) == [2, 3]
     assert due(replace(at_work, map=None), S2) == []
+
+
+def told(*changed_ms: int) -> list[MoveReport]:
+    """Of partition 0, 1, …"""
+    return [
+        MoveReport(
+            partition=Partition(p),
+            move_epoch=Epoch(2),
+            source=S1,
+            target=S2,
+            phase=MovePhase.COPYING,
+            begun_ms=0,
+            changed_ms=at,
+        )
+        for p, at in enumerate(changed_ms)
+    ]
+
+
+def test_moves_of_which_nothing_is_heard_take_nobodys_place() -> None:
+    """By what one worker hears and its own clock; the tellers' clocks only have to go on."""
+    move_to = [replace(Ownership(S1, Epoch(1)), move=Move(Epoch(2), shard)) for shard in (S2, S2, S3, S3)]
+    at_work, line = stored(*move_to, at_once=1), Line()
+
+    def of_s3() -> list[int]:
+        return [order.partition for order in due(at_work, S3, silent=line.silent(now_s))]
+
+    now_s = 0.0
+    line = line.after(at_work, told(500, 500), now_s=now_s)
+    now_s = SILENT_S - 1
+    line = line.after(at_work, told(600, 500), now_s=now_s)
+    assert of_s3() == [], "the first one was heard"
+    now_s = 2 * SILENT_S - 1
+    assert line.silent(now_s) == [0]
+    line = line.after(at_work, told(600, 500), now_s=now_s)
+    assert of_s3() == [], "the second one has the whole while"
+    now_s += SILENT_S
+    line = line.after(at_work, told(600, 500), now_s=now_s)
+    assert (line.silent(now_s), of_s3()) == ([0, 1], [2])
+    line = line.after(at_work, told(700, 500), now_s=now_s)
+    assert (line.silent(now_s), of_s3()) == ([1], []), "it is back, and counts again"
+    assert [order.partition for order in due(at_work, S2, silent=[Partition(0), Partition(1)])] == [0], (
+        "nobody is silent to itself"
+    )
+    over = stored(Ownership(S2, Epoch(2)), *move_to[1:], at_once=1)
+    assert 0 not in line.after(over, told(700, 500), now_s=now_s).heard
 
 
 def test_order_is_wanted_until_the_map_says_otherwise() -> None:
