@@ -161,7 +161,7 @@ async def test_postgres_that_went_back_is_not_followed_until_the_map_is_rebuilt(
         assert await worker.open(MARK) == newest, "it serves on"
         await ground.store.replace_map(dict.fromkeys(map(Partition, range(8)), Ownership(S1, Epoch(7))), [],
                                        version_min=9)  # fmt: skip
-        await until_kept(ground, lambda kept: kept.version == 10)
+        await until_kept(ground, lambda kept: kept.version >= 10)  # 11 once the worker has announced its shard
         assert worker.fault == ""
 
 
