@@ -1,10 +1,5 @@
 """POST /actions/batch, for game servers: one request and one wait for the log, a result for each action."""
 
-from collections.abc import Iterator
-from os import urandom
-from typing import Final
-from uuid import UUID
-
 from contracts.clock import now_ms
 from contracts.problems import INVALID_FIELD
 from gateway.action_batch import BATCH_BYTES_MAX, batch_answer, parse_batch, recorded, refused
@@ -15,8 +10,6 @@ from gateway.http_guard import caller_in
 from gateway.http_idempotency import IDEMPOTENCY_KEY
 from gateway.problem import Problem
 from gateway.submission import Submission
-
-_ID_BYTES: Final = 16
 
 
 class BatchEndpoint:
@@ -40,8 +33,7 @@ class BatchEndpoint:
         if isinstance(bodies, Problem):
             return await self._desk.refuse(send, bodies)
         caller = caller_in(scope)
-        new_id = fresh_ids(len(bodies)).__next__
-        judged = [self._desk.judge(each, caller, at_ms=at_ms, new_id=new_id) for each in bodies]
+        judged = [self._desk.judge(each, caller, at_ms=at_ms) for each in bodies]
         return await send_answer(send, 200, headers=(JSON_TYPE,), body=await self._record(judged))
 
     async def _record(self, judged: list[Submission | Problem]) -> bytes:
@@ -59,9 +51,3 @@ class BatchEndpoint:
                 results.append(recorded(receipt_of(each, outcome)))
                 count += 1
         return batch_answer(results, good=count)
-
-
-def fresh_ids(count: int) -> Iterator[UUID]:
-    """So many random ids (version 4) from one reading of the system's randomness."""
-    data = urandom(_ID_BYTES * count)
-    return (UUID(bytes=data[at : at + _ID_BYTES], version=4) for at in range(0, len(data), _ID_BYTES))

@@ -43,17 +43,17 @@ class ActionDesk:
 
     async def take(self, send: Send, caller: Caller, *, body: bytes, at_ms: int, new_id: NewId | None = None) -> None:
         """Judge, write, answer: 201 only when the log acknowledged."""
-        judged = self.judge(body, caller, at_ms=at_ms, new_id=new_id or self._fresh_ids)
+        judged = self.judge(body, caller, at_ms=at_ms, new_id=new_id)
         if isinstance(judged, Problem):
             return await self.refuse(send, judged)
         return await self.write(send, judged)
 
-    def judge(self, body: bytes, caller: Caller, *, at_ms: int, new_id: NewId) -> Submission | Problem:
-        """What a body is worth, or why it is refused."""
+    def judge(self, body: bytes, caller: Caller, *, at_ms: int, new_id: NewId | None = None) -> Submission | Problem:
+        """What a body is worth, or why it is refused. Where the client gave no id it gets a random one, or `new_id`."""
         parsed = parse_body(body)
         if isinstance(parsed, Problem):
             return parsed
-        return judge(parsed, caller, now_ms=at_ms, rules=self._rules, new_id=new_id)
+        return judge(parsed, caller, now_ms=at_ms, rules=self._rules, new_id=new_id or self._fresh_ids)
 
     async def write(self, send: Send, action: Submission) -> None:
         """Write a judged action, and answer."""
