@@ -2,17 +2,15 @@
 (`python -m bench.log_maker`, plan on stdin, findings on stdout)."""
 
 import asyncio
-import sys
 from collections.abc import Iterable
-from time import perf_counter
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaProducer
 
 from bench.actions import ZIPF, LogWriter, Poll, people
-from bench.baselines.produce_loop import LINGER_MS
-from bench.open_loop import DRAIN_S, Latencies, Tally, apart, paced
+from bench.apart import apart, as_process
+from bench.baselines.produce_loop import Sent, send_paced
+from bench.open_loop import Latencies
 from contracts.clock import now_ms
 from contracts.ids import UserId
 from contracts.partition_key import partition_of
@@ -61,41 +59,18 @@ async def feed(plan: FeedPlan) -> Latencies:
     (poll,) = writer.polls(total, poll_records=total)
     records = [(record.key, record.value) for some in poll.values() for record in some]
     partitions = {key: partition_of(UserId(key.decode()), plan.partitions) for key, _ in records}
-    tally, waiting = Tally(), set[asyncio.Task[None]]()
-    async with AIOKafkaProducer(
-        bootstrap_servers=plan.kafka, acks="all", enable_idempotence=True, linger_ms=LINGER_MS
-    ) as producer:
 
-        async def one(number: int, due: float) -> None:
-            key, value = records[number]
-            await producer.send_and_wait(plan.topic, value, key=key, partition=partitions[key])
-            tally.latencies_s.append(perf_counter() - due)
+    def nth(number: int) -> Sent:
+        key, value = records[number]
+        return Sent(partitions[key], key, value)
 
-        def begin(number: int, due: float) -> None:
-            task = asyncio.create_task(one(number, due), name="record")
-            waiting.add(task)
-            task.add_done_callback(waiting.discard)
-
-        await producer.partitions_for(plan.topic)
-        begun = await paced(plan.rate_per_s, plan.seconds, begin=begin)
-        if waiting:
-            await asyncio.wait(waiting, timeout=DRAIN_S)
-    return tally.found(begun)
+    return await send_paced(plan.kafka, plan.topic, rate_per_s=plan.rate_per_s, seconds=plan.seconds, record=nth)
 
 
 async def feed_apart(plan: FeedPlan) -> Latencies:
     """In a process of its own. Raises RuntimeError with what it said."""
-    return await apart("bench.log_maker", msgspec.json.encode(plan), found=Latencies)
-
-
-def main() -> int:
-    """The process."""
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=FeedPlan)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(feed(plan))
-    sys.stdout.write(msgspec.json.encode(found).decode())
-    return 0
+    return await apart("bench.log_maker", plan, found=Latencies)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_process(FeedPlan, feed)

@@ -4,19 +4,17 @@ interpreter with what it measures."""
 
 import asyncio
 import contextlib
-import sys
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
-import uvloop
 
+from bench.apart import apart, as_process
 from bench.results import percentile
 
-_T = TypeVar("_T")
 SHARES: Final = (0.5, 0.9, 0.99, 0.999, 1.0)
 YIELD_EVERY: Final = 16
 """A generator that is late still lets answers come in."""
@@ -193,21 +191,7 @@ def get_request(url: str, path: str) -> bytes:
 
 async def run_apart(plan: Plan) -> Latencies:
     """Run the plan in a process of its own. Raises RuntimeError with what it said."""
-    return await apart("bench.open_loop", msgspec.json.encode(plan), found=Latencies)
-
-
-async def apart(module: str, given: bytes, *, found: type[_T]) -> _T:
-    """`python -m module`, given its plan. Raises RuntimeError with what it said."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, stdin=pipe, stdout=pipe, stderr=pipe)
-    try:
-        out, err = await process.communicate(given)
-    except asyncio.CancelledError:
-        process.kill()
-        raise
-    if process.returncode:
-        raise RuntimeError(f"{module} ended with {process.returncode}: {err.decode()[-2_000:]}")
-    return msgspec.json.decode(out, type=found)
+    return await apart("bench.open_loop", plan, found=Latencies)
 
 
 def _length_of(head: bytes) -> int:
@@ -218,14 +202,5 @@ def _length_of(head: bytes) -> int:
     return 0
 
 
-def main() -> int:
-    """The process."""
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(Load(plan).run())
-    sys.stdout.write(msgspec.json.encode(found).decode())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    as_process(Plan, lambda plan: Load(plan).run())

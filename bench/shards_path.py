@@ -7,17 +7,15 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-import msgspec
-
 from bench.actions import People
 from bench.gateway_process import bodies
 from bench.ground import Ground
 from bench.latency_path import Unanswered
-from bench.open_loop import Latencies, Plan, apart, post_request, run_apart
+from bench.open_loop import Latencies, Plan, post_request, run_apart
 from bench.rebuild_path import RECORDS, acting_as, filled
 from bench.results import PER_S, Ask, Curve, Part, Way, make_part
 from bench.stream_path import PROBE_POINTS, PROBES_PER_S
-from bench.stream_probe import ProbePlan, Seen
+from bench.stream_probe import ProbePlan, seen_apart
 from bench.whole import PARTITIONS, progress_of, start_rest, start_workers, whole
 from contracts.clock import monotonic_s
 
@@ -110,9 +108,7 @@ async def _seen(ground: Ground, shards: int, *, rate: float) -> Latencies:
         requests = [post_request(url, "/actions", body=body, token=token) for body in bodies()]
         load = Plan(url, rate, sizes.load_s, sizes.connections, requests)
         probe = ProbePlan(url, token, PROBE_POINTS, PROBES_PER_S, sizes.load_s)
-        loaded, seen = await asyncio.gather(
-            run_apart(load), apart("bench.stream_probe", msgspec.json.encode(probe), found=Seen)
-        )
+        loaded, seen = await asyncio.gather(run_apart(load), seen_apart(probe))
     if loaded.failed or loaded.unanswered:
         raise Unanswered(f"{loaded.failed} actions failed, {loaded.unanswered} stayed without an answer")
     return seen.acknowledged

@@ -8,13 +8,14 @@ from typing import Final
 
 import msgspec
 
+from bench.apart import apart
 from bench.baselines.produce_loop import ProducePlan
 from bench.gateway_process import PARTITIONS, GatewayGround, bodies
 from bench.ground import Ground
 from bench.latency_path import VALUE, Unanswered
-from bench.open_loop import Latencies, Plan, apart, post_request, run_apart
+from bench.open_loop import Latencies, Plan, post_request, run_apart
 from bench.results import Ask, Part, Way, make_part
-from bench.stream_probe import ProbePlan, Seen
+from bench.stream_probe import ProbePlan, Seen, seen_apart
 
 SEEN, ACKNOWLEDGED, THROUGH = "on the stream, from due", "on the stream, from its 201", "through Kafka alone"
 PUBLISHES_MS: Final = 4.0
@@ -37,7 +38,7 @@ async def run(ground: Ground) -> AsyncIterator[Part]:
         grounded = await GatewayGround.made(ground, f"stream-{number}")
         seen = await _seen(ground, grounded, rate=rate)
         plan = ProducePlan(grounded.kafka, grounded.topic, rate, sizes.load_s, PARTITIONS, [VALUE])
-        through = await apart("bench.baselines.kafka_through", msgspec.json.encode(plan), found=Latencies)
+        through = await apart("bench.baselines.kafka_through", plan, found=Latencies)
         if through.unanswered:
             raise Unanswered(f"{through.unanswered} records did not pass through Kafka")
         if number:
@@ -68,9 +69,7 @@ async def _seen(ground: Ground, grounded: GatewayGround, *, rate: float) -> Seen
         requests = [post_request(gateway.url, "/actions", body=body, token=token) for body in bodies()]
         load = Plan(gateway.url, rate, sizes.load_s, sizes.connections, requests)
         probe = ProbePlan(gateway.url, token, PROBE_POINTS, PROBES_PER_S, sizes.load_s)
-        loaded, seen = await asyncio.gather(
-            run_apart(load), apart("bench.stream_probe", msgspec.json.encode(probe), found=Seen)
-        )
+        loaded, seen = await asyncio.gather(run_apart(load), seen_apart(probe))
         if loaded.failed or loaded.unanswered:
             raise Unanswered(f"{loaded.failed} actions failed, {loaded.unanswered} stayed without an answer")
         return seen

@@ -2,14 +2,13 @@
 at a constant rate and is watched: the nth action is seen when the score has reached n times its points."""
 
 import asyncio
-import sys
 from time import perf_counter
 from typing import Final
 
 import aiohttp
 import msgspec
-import uvloop
 
+from bench.apart import apart, as_process
 from bench.open_loop import DRAIN_S, Latencies, Tally, paced
 
 USER: Final = "probe"
@@ -120,14 +119,10 @@ class Probe:
         return Seen(from_due.found(begun), from_answer.found(begun))
 
 
-def main() -> int:
-    """The process."""
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=ProbePlan)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        seen = runner.run(Probe(plan).run())
-    sys.stdout.write(msgspec.json.encode(seen).decode())
-    return 0
+async def seen_apart(plan: ProbePlan) -> Seen:
+    """In a process of its own. Raises RuntimeError with what it said."""
+    return await apart("bench.stream_probe", plan, found=Seen)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_process(ProbePlan, lambda plan: Probe(plan).run())

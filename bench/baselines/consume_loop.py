@@ -1,15 +1,12 @@
 """The least that rebuilding from the log can take: a consumer that reads everything and decodes each record.
 `python -m bench.baselines.consume_loop`, its plan on stdin, its findings on stdout."""
 
-import asyncio
-import sys
 from time import perf_counter
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.open_loop import apart
+from bench.apart import apart, as_process
 from contracts.record import decode
 from foundation.kafka_consumer import FETCH_BYTES_MAX, PARTITION_FETCH_BYTES_MAX
 
@@ -54,17 +51,8 @@ async def consume(plan: ConsumePlan) -> Consumed:
 
 async def consume_apart(plan: ConsumePlan) -> Consumed:
     """In a process of its own. Raises RuntimeError with what it said."""
-    return await apart("bench.baselines.consume_loop", msgspec.json.encode(plan), found=Consumed)
-
-
-def main() -> int:
-    """The process."""
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=ConsumePlan)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(consume(plan))
-    sys.stdout.write(msgspec.json.encode(found).decode())
-    return 0
+    return await apart("bench.baselines.consume_loop", plan, found=Consumed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_process(ConsumePlan, consume)

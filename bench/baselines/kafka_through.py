@@ -3,13 +3,11 @@
 
 import asyncio
 import contextlib
-import sys
 from time import perf_counter
 
-import msgspec
-import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from bench.apart import as_process
 from bench.baselines.produce_loop import LINGER_MS, ProducePlan
 from bench.open_loop import DRAIN_S, Latencies, Tally, paced
 
@@ -60,14 +58,5 @@ async def through(plan: ProducePlan) -> Latencies:
     return tally.found(begun)
 
 
-def main() -> int:
-    """The process."""
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=ProducePlan)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(through(plan))
-    sys.stdout.write(msgspec.json.encode(found).decode())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    as_process(ProducePlan, through)

@@ -2,14 +2,15 @@
 waited for. `python -m bench.baselines.produce_loop`, its plan on stdin, its findings on stdout."""
 
 import asyncio
-import sys
+from collections.abc import Callable
 from time import perf_counter
+from typing import NamedTuple
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaProducer
 
-from bench.open_loop import DRAIN_S, Latencies, Tally, apart, paced
+from bench.apart import apart, as_process
+from bench.open_loop import DRAIN_S, Latencies, Tally, paced
 
 LINGER_MS = 2
 """As the gateway gathers."""
@@ -26,17 +27,39 @@ class ProducePlan(msgspec.Struct, frozen=True):
     values: list[bytes]
 
 
+class Sent(NamedTuple):
+    """One record, and where it goes."""
+
+    partition: int
+    key: bytes | None
+    value: bytes
+
+
 async def produce(plan: ProducePlan) -> Latencies:
     """Run it."""
+    values, partitions = plan.values, plan.partitions
+    return await send_paced(
+        plan.kafka,
+        plan.topic,
+        rate_per_s=plan.rate_per_s,
+        seconds=plan.seconds,
+        record=lambda number: Sent(number % partitions, None, values[number % len(values)]),
+    )
+
+
+async def send_paced(
+    kafka: str, topic: str, *, rate_per_s: float, seconds: float, record: Callable[[int], Sent]
+) -> Latencies:
+    """`record(n)` is the nth to be sent; a latency is the time from when it was due to the acknowledgement."""
     tally, waiting = Tally(), set[asyncio.Task[None]]()
     async with AIOKafkaProducer(
-        bootstrap_servers=plan.kafka, acks="all", enable_idempotence=True, linger_ms=LINGER_MS
+        bootstrap_servers=kafka, acks="all", enable_idempotence=True, linger_ms=LINGER_MS
     ) as producer:
 
         async def one(number: int, due: float) -> None:
             tally.late_s.append(perf_counter() - due)
-            value, partition = plan.values[number % len(plan.values)], number % plan.partitions
-            await producer.send_and_wait(plan.topic, value, partition=partition)
+            partition, key, value = record(number)
+            await producer.send_and_wait(topic, value, key=key, partition=partition)
             tally.latencies_s.append(perf_counter() - due)
 
         def begin(number: int, due: float) -> None:
@@ -44,8 +67,8 @@ async def produce(plan: ProducePlan) -> Latencies:
             waiting.add(task)
             task.add_done_callback(waiting.discard)
 
-        await producer.partitions_for(plan.topic)
-        begun = await paced(plan.rate_per_s, plan.seconds, begin=begin)
+        await producer.partitions_for(topic)
+        begun = await paced(rate_per_s, seconds, begin=begin)
         if waiting:
             await asyncio.wait(waiting, timeout=DRAIN_S)
     return tally.found(begun)
@@ -53,17 +76,8 @@ async def produce(plan: ProducePlan) -> Latencies:
 
 async def produce_apart(plan: ProducePlan) -> Latencies:
     """Run it in a process of its own. Raises RuntimeError with what it said."""
-    return await apart("bench.baselines.produce_loop", msgspec.json.encode(plan), found=Latencies)
-
-
-def main() -> int:
-    """The process."""
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=ProducePlan)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(produce(plan))
-    sys.stdout.write(msgspec.json.encode(found).decode())
-    return 0
+    return await apart("bench.baselines.produce_loop", plan, found=Latencies)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_process(ProducePlan, produce)
